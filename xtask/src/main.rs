@@ -1,2 +1,56 @@
-//! House chores. 
-fn main() {}
+//! House chores: `cargo xtask test` proves everything, `cargo xtask bench` measures, `cargo xtask tidy` checks the house.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool talks to its terminal"
+)]
+
+mod bench;
+mod browser;
+mod python;
+mod shell;
+mod steps;
+mod system;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "House chores of Vestibule")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs every check and every test, installing the tools they need.
+    Test {
+        /// Runs only these steps.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Leaves these steps out.
+        #[arg(long, value_delimiter = ',')]
+        skip: Vec<String>,
+        /// Lists the steps and stops.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Measures against real peers and bare baselines, as ratios in one run.
+    Bench {
+        /// Runs only these measurements.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Checks house rules that no compiler knows.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    std::env::set_current_dir(system::root())?;
+    match Arguments::parse().chore {
+        Chore::Test { only, skip, list } => test::run(&only, &skip, list),
+        Chore::Bench { only } => bench::run(&only),
+        Chore::Tidy => tidy::run(),
+    }
+}

@@ -1,0 +1,96 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use anyhow::Result;
+
+use crate::shell::{self, command};
+use crate::steps::{self, Step};
+use crate::{browser, python, system, tidy};
+
+/// Cheapest first, so that a slip shows early.
+const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "Rust formatting",
+        run: || shell::run(&mut command("cargo fmt --all --check")),
+    },
+    Step {
+        name: "tidy",
+        about: "house rules",
+        run: tidy::run,
+    },
+    Step {
+        name: "clippy",
+        about: "lints of all targets",
+        run: || {
+            shell::run(&mut command(
+                "cargo clippy --workspace --all-targets --quiet -- -D warnings",
+            ))
+        },
+    },
+    Step {
+        name: "deny",
+        about: "licences, sources, banned and doubled crates",
+        run: deny,
+    },
+    Step {
+        name: "rust",
+        about: "Rust tests, on SQLite and PostgreSQL",
+        run: rust,
+    },
+    Step {
+        name: "rustdoc",
+        about: "documentation builds without a warning",
+        run: rustdoc,
+    },
+    Step {
+        name: "python-lint",
+        about: "ruff",
+        run: python::lint,
+    },
+    Step {
+        name: "python-types",
+        about: "mypy, strict",
+        run: python::types,
+    },
+    Step {
+        name: "python",
+        about: "Python tests of the files dropped into apps",
+        run: python::tests,
+    },
+    Step {
+        name: "browser",
+        about: "people's journeys in headless Chromium",
+        run: browser::tests,
+    },
+];
+
+pub(crate) fn run(only: &[String], skip: &[String], list: bool) -> Result<()> {
+    if list {
+        for step in STEPS {
+            println!("{:14} {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    steps::run(STEPS, only, skip)
+}
+
+fn deny() -> Result<()> {
+    let program = system::cargo_tool("cargo-deny", "0.20.2")?;
+    shell::run(std::process::Command::new(program).args([
+        "--offline",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+fn rust() -> Result<()> {
+    shell::run(command("cargo test --workspace --quiet").env("NO_PROXY", "127.0.0.1,localhost"))
+}
+
+fn rustdoc() -> Result<()> {
+    shell::run(
+        command("cargo doc --workspace --no-deps --quiet").env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
