@@ -52,7 +52,13 @@ pub enum Role {
 
 impl Role {
     /// All roles, low to high.
-    pub const ALL: [Self; 5] = [Self::User, Self::Reader, Self::Writer, Self::Admin, Self::Superadmin];
+    pub const ALL: [Self; 5] = [
+        Self::User,
+        Self::Reader,
+        Self::Writer,
+        Self::Admin,
+        Self::Superadmin,
+    ];
 
     /// The lower-case name used on the wire.
     pub const fn as_str(self) -> &'static str {

@@ -79,7 +79,9 @@ impl Newcomers {
 
     /// Reads a kept name back; `None` for an unknown one.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::OwnGroup, Self::Join].into_iter().find(|mode| mode.as_str() == name)
+        [Self::OwnGroup, Self::Join]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
     }
 }
 
@@ -94,6 +96,8 @@ impl DataMode {
 
     /// Reads a kept name back; `None` for an unknown one.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Join, Self::OwnCopy].into_iter().find(|mode| mode.as_str() == name)
+        [Self::Join, Self::OwnCopy]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
     }
 }

@@ -7,7 +7,18 @@ use std::{fmt, str::FromStr};
 pub struct Slug(String);
 
 /// Host labels that would collide with the server's own names.
-const RESERVED: &[&str] = &["admin", "api", "app", "apps", "data", "localhost", "shell", "static", "vestibule", "www"];
+const RESERVED: &[&str] = &[
+    "admin",
+    "api",
+    "app",
+    "apps",
+    "data",
+    "localhost",
+    "shell",
+    "static",
+    "vestibule",
+    "www",
+];
 const MAXIMUM: usize = 40;
 
 /// Why a text is no slug.
@@ -46,7 +57,9 @@ impl FromStr for Slug {
     type Err = SlugError;
 
     fn from_str(text: &str) -> Result<Self, SlugError> {
-        let characters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let characters = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         // `xn--` and other doubled hyphens are left to IDNA (RFC 5891 §4.2.3.1).
         let hyphens = !text.starts_with('-') && !text.ends_with('-') && !text.contains("--");
         if !(2..=MAXIMUM).contains(&text.len()) || !characters || !hyphens {
@@ -73,19 +86,40 @@ mod tests {
 
     #[test]
     fn slugs_that_break_a_host_name_are_refused() {
-        for text in ["", "a", "-ab", "ab-", "a--b", "Ab", "a.b", "a_b", "äb", "a b", &"x".repeat(41)] {
-            assert!(matches!(text.parse::<Slug>(), Err(SlugError::Malformed(_))), "{text:?}");
+        for text in [
+            "",
+            "a",
+            "-ab",
+            "ab-",
+            "a--b",
+            "Ab",
+            "a.b",
+            "a_b",
+            "äb",
+            "a b",
+            &"x".repeat(41),
+        ] {
+            assert!(
+                matches!(text.parse::<Slug>(), Err(SlugError::Malformed(_))),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn reserved_names_are_refused() {
-        assert_eq!("www".parse::<Slug>(), Err(SlugError::Reserved("www".into())));
+        assert_eq!(
+            "www".parse::<Slug>(),
+            Err(SlugError::Reserved("www".into()))
+        );
     }
 
     #[test]
     fn a_folder_name_becomes_a_slug() {
-        assert_eq!(Slug::from_name("My Guest_book!").map(|s| s.to_string()), Some("my-guest-book".into()));
+        assert_eq!(
+            Slug::from_name("My Guest_book!").map(|s| s.to_string()),
+            Some("my-guest-book".into())
+        );
         assert_eq!(Slug::from_name("!!!"), None);
     }
 

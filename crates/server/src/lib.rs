@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The library behind the binary: configuration, use cases, HTTP APIs, pages and the gateway.
+//!
+//! `routes` is the list of everything that is served, `actions` what the routes do, `context` what they share.
+
+pub mod actions;
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod extract;
+pub mod gateway;
+pub mod keys;
+mod middleware;
+pub mod random;
+pub mod routes;
+mod serve;
+pub mod shell;
+pub mod telemetry;
+
+pub use config::Config;
+pub use context::Context;
+pub use error::Error;
+pub use serve::{Peer, Server, StartError, run};

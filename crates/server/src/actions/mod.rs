@@ -1,0 +1,1 @@
+//! Use cases: load, decide, save. One file each, named by what is done.

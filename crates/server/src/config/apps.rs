@@ -1,0 +1,32 @@
+//! Limits of published apps.
+
+use super::{
+    Span,
+    setting::{Within, section},
+};
+
+section! {
+    /// Limits of published apps.
+    Apps {
+        /// Largest upload of a project, packed, in bytes.
+        "apps.upload_bytes" upload_bytes: Within<1024, 1_099_511_627_776> = "104857600",
+        /// Largest project, unpacked, in bytes.
+        "apps.unpacked_bytes" unpacked_bytes: Within<1024, 1_099_511_627_776> = "262144000",
+        /// Most files of a project.
+        "apps.files" files: Within<1, 1_000_000> = "5000",
+        /// Memory of one app, in MiB.
+        "apps.memory_mib" memory_mib: Within<32, 1_048_576> = "512",
+        /// Processes and threads of one app.
+        "apps.processes" processes: Within<8, 65_536> = "128",
+        /// Open files of one app.
+        "apps.open_files" open_files: Within<64, 1_048_576> = "1024",
+        /// How long an app may take to answer its first request.
+        "apps.start_timeout" start_timeout: Span = "30s",
+        /// How long building an environment may take.
+        "apps.build_timeout" build_timeout: Span = "300s",
+        /// Releases kept for rollback, the live one included.
+        "apps.kept_releases" kept_releases: Within<1, 1000> = "10",
+        /// Apps that one account may own.
+        "apps.per_account" per_account: Within<1, 100_000> = "100",
+    }
+}

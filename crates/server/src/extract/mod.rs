@@ -1,0 +1,1 @@
+//! Extractors: who is calling, and what they sent.
