@@ -35,4 +35,9 @@ impl Context {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
+
+    /// Why the server cannot do its work now; `None` when it can.
+    pub(crate) async fn not_ready(&self) -> Option<&'static str> {
+        self.stopping.is_cancelled().then_some("stopping")
+    }
 }

@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::{
     Json,
+    extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -98,6 +99,32 @@ impl Error {
             .with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
+    /// 413: the body is larger than the route takes.
+    pub fn body_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is larger than this address takes.",
+        )
+    }
+
+    /// 422: the body can be read but is not what is expected here.
+    pub fn unprocessable(detail: impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_body",
+            format!("The body is not what this address takes: {detail}."),
+        )
+    }
+
+    fn unreadable_body(status: StatusCode) -> Self {
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::body_too_large()
+        } else {
+            Self::bad_request("unreadable_body", "The body could not be read to its end.")
+        }
+    }
+
     /// 500. The cause is logged with the request's id and not told.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(cause = %Chain(cause), "request failed");
@@ -107,6 +134,72 @@ impl Error {
             "Something went wrong on the server. Try again; if it stays, give the operator the request id.",
         )
     }
+}
+
+impl From<JsonRejection> for Error {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::MissingJsonContentType(_) => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send JSON with `Content-Type: application/json`.",
+            ),
+            JsonRejection::JsonSyntaxError(error) => Self::bad_request(
+                "bad_json",
+                format!("The body is not JSON: {}.", cause_text(&error)),
+            ),
+            JsonRejection::JsonDataError(error) => Self::unprocessable(cause_text(&error)),
+            rejection => Self::unreadable_body(rejection.status()),
+        }
+    }
+}
+
+impl From<FormRejection> for Error {
+    fn from(rejection: FormRejection) -> Self {
+        match rejection {
+            FormRejection::InvalidFormContentType(_) => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send a form with `Content-Type: application/x-www-form-urlencoded`.",
+            ),
+            FormRejection::FailedToDeserializeForm(error) => {
+                Self::unprocessable(cause_text(&error))
+            }
+            FormRejection::FailedToDeserializeFormBody(error) => {
+                Self::unprocessable(cause_text(&error))
+            }
+            rejection => Self::unreadable_body(rejection.status()),
+        }
+    }
+}
+
+impl From<PathRejection> for Error {
+    fn from(_: PathRejection) -> Self {
+        Self::not_found()
+    }
+}
+
+impl From<QueryRejection> for Error {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(
+            "bad_query",
+            format!("The query cannot be read: {}.", cause_text(&rejection)),
+        )
+    }
+}
+
+/// The innermost cause, shortened: what the client sent may be quoted in it.
+fn cause_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost
+        .to_string()
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(200)
+        .collect()
 }
 
 impl IntoResponse for Error {

@@ -11,7 +11,8 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
@@ -44,9 +45,23 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let label = response.extensions_mut().remove::<RouteLabel>();
     let route = label.as_ref().map_or("(none)", |label| label.0.as_str());
     let status = response.status().as_u16();
+    metrics::counter!(
+        "http_requests_total", "method" => method_label(&method), "route" => route.to_owned(), "status" => status.to_string()
+    )
+    .increment(1);
+    metrics::histogram!("http_request_duration_seconds", "route" => route.to_owned())
+        .record(elapsed.as_secs_f64());
+    if let Some(bytes) = response.body().size_hint().exact() {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "bodies are far smaller than 2^52 bytes"
+        )]
+        metrics::histogram!("http_response_size_bytes", "route" => route.to_owned())
+            .record(bytes as f64);
+    }
     span.in_scope(|| {
         tracing::info!(
-            http.method = %method,
+            http.method = method_label(&method),
             http.route = route,
             http.status = status,
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -55,6 +70,20 @@ async fn observe(mut request: Request, next: Next) -> Response {
     });
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
+}
+
+/// The method as a label; methods are outside text, so unknown ones share a label.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Takes over an id from outside when it is harmless, else makes one.

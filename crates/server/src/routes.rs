@@ -39,7 +39,9 @@ pub fn data(context: &Context) -> Router {
 /// The admin listener: health and metrics.
 pub fn admin(context: &Context) -> Router {
     let own = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(api::health::livez))
+        .route("/readyz", get(api::health::readyz))
+        .route("/metrics", get(api::health::metrics))
         .fallback(unknown)
         .with_state(context.clone());
     middleware::outermost(own)

@@ -19,7 +19,7 @@ use crate::{
     config::AdminListen,
     context::Parts,
     keys::{KeyError, MasterKey},
-    routes,
+    metrics, routes,
 };
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
@@ -89,6 +89,7 @@ impl Server {
 
     /// Starts a server that lives by the given clock.
     pub async fn start_at(mut config: Config, clock: Clock) -> Result<Self, StartError> {
+        metrics::install();
         let data_dir = &config.server.data_dir;
         fs::create_dir_all(data_dir).map_err(|cause| StartError::DataDirectory {
             path: data_dir.display().to_string(),

@@ -1,5 +1,7 @@
 //! JSON APIs: thin handlers that extract, call one use case and convert to a wire type.
 
+pub(crate) mod health;
+
 use axum::Router;
 
 use crate::{Context, routes};

@@ -1,1 +1,5 @@
 //! Extractors: who is calling, and what they sent.
+
+mod body;
+
+pub use body::{Form, Json, Path, Query};

@@ -1,0 +1,69 @@
+//! Prometheus metrics: one recorder for the process, rendered on the admin listener.
+
+use std::sync::OnceLock;
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Seconds that requests and password checks take.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Bytes of bodies.
+const BYTES: &[f64] = &[
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    16_777_216.0,
+];
+
+/// Begins to record; later calls give the same recorder. `None` when somebody else's recorder is in place.
+pub(crate) fn install() -> Option<&'static PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    let install = || {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Suffix("_bytes".into()), BYTES)
+            })
+            .and_then(PrometheusBuilder::install_recorder)
+            .inspect_err(|error| tracing::warn!(%error, "metrics are off"))
+            .ok()?;
+        describe();
+        Some(handle)
+    };
+    HANDLE.get_or_init(install).as_ref()
+}
+
+fn describe() {
+    describe_counter!(
+        "http_requests_total",
+        "Requests answered, by route template, method and status."
+    );
+    describe_histogram!(
+        "http_request_duration_seconds",
+        "Time from request head to response head."
+    );
+    describe_histogram!(
+        "http_response_size_bytes",
+        "Bodies of known length that were answered."
+    );
+    describe_gauge!("hash_queue_length", "Password checks that wait or run.");
+    describe_counter!(
+        "hash_refused_total",
+        "Password checks refused because the queue was full."
+    );
+    describe_histogram!(
+        "hash_duration_seconds",
+        "Time one password check takes, waiting excluded."
+    );
+    describe_gauge!(
+        "event_tail_lag_events",
+        "Events written but not yet applied to this server's caches."
+    );
+    describe_gauge!("apps", "Published apps, by state.");
+}
