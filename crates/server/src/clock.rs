@@ -22,6 +22,10 @@ impl Clock {
         Self(Some(Arc::new(AtomicI64::new(now.as_millisecond()))))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the system"
+    )]
     /// The present instant, in whole milliseconds as storage keeps it.
     pub fn now(&self) -> Timestamp {
         let milliseconds = match &self.0 {

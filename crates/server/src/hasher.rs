@@ -94,7 +94,7 @@ impl Hasher {
         let each = self.0.load.last_microseconds.load(Ordering::Relaxed);
         let wait = Duration::from_micros(each.saturating_mul(open) / self.0.threads.max(1) as u64);
         Busy {
-            retry_after: wait.clamp(Duration::from_secs(1), Duration::from_secs(60)),
+            retry_after: wait.clamp(Duration::from_secs(1), Duration::from_mins(1)),
         }
     }
 

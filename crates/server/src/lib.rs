@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod api;
+mod caches;
 pub mod clock;
 pub mod config;
 pub mod context;

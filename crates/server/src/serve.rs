@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// Connections open at once on one listener; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
 

@@ -1,1 +1,7 @@
-//! Placeholder.
+//! A server of its own for each test: fresh data, free ports, a clock that only moves when told to.
+//!
+//! A dev-dependency only.
+
+mod server;
+
+pub use server::{Person, TestServer};

@@ -2,13 +2,13 @@
 
 pub(crate) mod health;
 
-use axum::Router;
-
-use crate::{Context, routes};
+use crate::routes::{Routes, unknown, wrong_method};
 
 /// Everything under `/v1`.
-pub(crate) fn routes() -> Router<Context> {
-    Router::new()
-        .fallback(routes::unknown)
-        .method_not_allowed_fallback(routes::wrong_method)
+pub(crate) fn routes() -> Routes {
+    Routes::new().with(|router| {
+        router
+            .fallback(unknown)
+            .method_not_allowed_fallback(wrong_method)
+    })
 }

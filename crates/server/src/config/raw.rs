@@ -194,7 +194,8 @@ impl RawConfig {
                         .insert(setting.key, (text.trim().to_owned(), source));
                 }
                 Err(error) => {
-                    self.mistake(format!("{place}: {key} names {}: {error}", path.display()))
+                    let path = path.display();
+                    self.mistake(format!("{place}: {key} names {path}: {error}"));
                 }
             }
         } else {

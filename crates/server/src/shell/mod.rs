@@ -1,10 +1,8 @@
 //! The signed-in pages, server-rendered over the same use cases as the APIs.
 
-use axum::Router;
-
-use crate::{Context, routes};
+use crate::routes::{Routes, unknown};
 
 /// Every page, and the answer to unknown addresses.
-pub fn routes() -> Router<Context> {
-    Router::new().fallback(routes::unknown)
+pub fn routes() -> Routes {
+    Routes::new().with(|router| router.fallback(unknown))
 }

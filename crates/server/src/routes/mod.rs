@@ -1,24 +1,40 @@
 //! Everything that is served, by listener.
 
+mod table;
+
 use axum::{
-    Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, response::IntoResponse as _,
-    routing::get,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
 };
 use http::StatusCode;
 
 use crate::{Context, Error, api, gateway, middleware, shell};
 
+pub use table::{Route, Routes};
+
 /// Largest body of a request that says nothing else about its limit.
 const BODY_BYTES: usize = 1024 * 1024;
 
-/// The public listener: app hosts go to the gateway, everything else is ours.
-pub fn public(context: &Context) -> Router {
-    let own = Router::new()
+/// Our own routes on the public listener.
+fn own() -> Routes {
+    Routes::new()
         .nest("/v1", api::routes())
         .merge(shell::routes())
+}
+
+/// Every route of every listener, so that a test can ask of each who may call it.
+pub fn list() -> Vec<Route> {
+    own().merge(health()).finish().1
+}
+
+/// The public listener: app hosts go to the gateway, everything else is ours.
+pub fn public(context: &Context) -> Router {
+    let own = own().finish().0;
+    let own = own
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(axum::middleware::from_fn(middleware::tag_route))
-        .layer(axum::middleware::from_fn(middleware::security_headers))
+        .layer(from_fn(middleware::tag_route))
+        .layer(from_fn(middleware::security_headers))
         .with_state(context.clone());
     let all = Router::new()
         .fallback_service(own)
@@ -31,20 +47,27 @@ pub fn data(context: &Context) -> Router {
     let own = Router::new()
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(axum::middleware::from_fn(middleware::tag_route))
+        .layer(from_fn(middleware::tag_route))
         .with_state(context.clone());
     middleware::outermost(own)
 }
 
 /// The admin listener: health and metrics.
 pub fn admin(context: &Context) -> Router {
-    let own = Router::new()
-        .route("/livez", get(api::health::livez))
-        .route("/readyz", get(api::health::readyz))
-        .route("/metrics", get(api::health::metrics))
-        .fallback(unknown)
-        .with_state(context.clone());
-    middleware::outermost(own)
+    middleware::outermost(
+        health()
+            .finish()
+            .0
+            .fallback(unknown)
+            .with_state(context.clone()),
+    )
+}
+
+fn health() -> Routes {
+    Routes::new()
+        .get("/livez", api::health::livez)
+        .get("/readyz", api::health::readyz)
+        .get("/metrics", api::health::metrics)
 }
 
 /// Answers what no route matched.
@@ -53,11 +76,10 @@ pub(crate) async fn unknown() -> Error {
 }
 
 /// Answers a known path with a wrong method.
-pub(crate) async fn wrong_method() -> axum::response::Response {
+pub(crate) async fn wrong_method() -> Error {
     Error::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "This address does not take that method.",
     )
-    .into_response()
 }

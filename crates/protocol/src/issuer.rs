@@ -1,0 +1,63 @@
+//! The issuer's area, `/user`: the wire that services and their front ends expect.
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the cookie that carries the refresh token.
+pub const REFRESH_COOKIE: &str = "refresh_token";
+
+/// `POST /user/login/access-token`, a form (RFC 6749 §4.3.2; the other fields of that request are ignored).
+#[derive(Clone, Deserialize)]
+pub struct LoginForm {
+    /// Email address or username.
+    #[serde(default)]
+    pub username: String,
+    /// The password as typed.
+    #[serde(default)]
+    pub password: String,
+}
+
+/// The answer to a login or refresh. The refresh token is in a cookie, never in the body.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccessToken {
+    /// The access JWT.
+    pub access_token: String,
+    /// Always `bearer`.
+    pub token_type: String,
+}
+
+/// The answer to a deed that gives nothing else back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Always true.
+    pub success: bool,
+    /// For people.
+    pub msg: String,
+}
+
+/// The body of every refused request under `/user`, except 422.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// For people; some clients compare it.
+    pub detail: String,
+}
+
+/// The body of 422 under `/user`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invalid {
+    /// One entry for each wrong field.
+    pub detail: Vec<InvalidField>,
+}
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidField {
+    /// A kind of mistake, for example `missing`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it is: `["body", <field>]`.
+    pub loc: Vec<String>,
+    /// For people.
+    pub msg: String,
+    /// What was sent, never a password.
+    pub input: Option<serde_json::Value>,
+}

@@ -1,0 +1,170 @@
+//! A running server on fresh data.
+
+use jiff::Timestamp;
+use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
+use server::{
+    Config, Context, Server,
+    clock::Clock,
+    config::{RawConfig, Sources},
+};
+use tempfile::TempDir;
+
+/// The instant at which a test's clock stands unless it is moved: 2026-01-05T09:00:00Z.
+const BEGINNING_SECONDS: i64 = 1_767_603_600;
+
+/// A server with data of its own. Stops when dropped with the runtime.
+pub struct TestServer {
+    server: Server,
+    clock: Clock,
+    client: Client,
+    directory: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Account id as text.
+    pub id: String,
+    /// Address.
+    pub email: String,
+    /// Username.
+    pub username: String,
+    /// Password.
+    pub password: String,
+    /// Session token, for `Authorization: Bearer` or the cookie.
+    pub token: String,
+}
+
+impl TestServer {
+    /// Starts a server with the settings of tests: cheap password hashes, any free port.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with further settings, as dotted key and value.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut all: Vec<(String, String)> = [
+            ("server.listen", "127.0.0.1:0"),
+            ("server.admin_listen", "127.0.0.1:0"),
+            ("server.drain", "2s"),
+            ("accounts.argon2_memory_kib", "8"),
+            ("accounts.argon2_passes", "1"),
+            ("accounts.sign_up", "open"),
+        ]
+        .into_iter()
+        .chain(settings.iter().copied())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+        all.push((
+            "server.data_dir".into(),
+            directory.path().display().to_string(),
+        ));
+        let clock =
+            Clock::fixed(Timestamp::from_second(BEGINNING_SECONDS).expect("a valid instant"));
+        let server = Server::start_at(config(&all).0, clock.clone())
+            .await
+            .expect("the server starts");
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self {
+            server,
+            clock,
+            client,
+            directory,
+            settings: all,
+        }
+    }
+
+    /// Stops the server and starts it again on the same data and another port.
+    pub async fn restart(self) -> Self {
+        let Self {
+            server,
+            clock,
+            client,
+            directory,
+            settings,
+        } = self;
+        server.stop().await;
+        let server = Server::start_at(config(&settings).0, clock.clone())
+            .await
+            .expect("the server starts again");
+        Self {
+            server,
+            clock,
+            client,
+            directory,
+            settings,
+        }
+    }
+
+    /// The context, to look behind the scenes.
+    pub fn context(&self) -> &Context {
+        self.server.context()
+    }
+
+    /// The running server.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The clock the server lives by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// The address of a path on the public listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.public_address())
+    }
+
+    /// The address of a path on the admin listener.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!(
+            "http://{}{path}",
+            self.server
+                .admin_address()
+                .expect("tests have an admin listener")
+        )
+    }
+
+    /// A client that follows no redirects and keeps no cookies.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Begins a request to the public listener, as the pages' own host.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, self.url(path))
+            .header("host", self.host())
+    }
+
+    /// `localhost:<port>`, the host of the pages.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.server.public_address().port())
+    }
+
+    /// `http://localhost:<port>`, the origin of the pages.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.host())
+    }
+}
+
+fn config(settings: &[(String, String)]) -> (Config, RawConfig) {
+    let sources = Sources {
+        flags: settings.to_vec(),
+        environment: Vec::new(),
+        file: None,
+    };
+    Config::load(&sources).unwrap_or_else(|errors| panic!("{errors}"))
+}
