@@ -120,12 +120,18 @@ async fn an_upstream_that_does_not_listen_gives_the_request_back() {
 
 #[tokio::test]
 async fn a_connection_is_used_again_and_a_dead_one_is_replaced_unnoticed() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&connections);
+    let (connections, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let close = Arc::new(tokio::sync::Notify::new());
+    let (opened, ended, told) = (
+        Arc::clone(&connections),
+        Arc::clone(&closed),
+        Arc::clone(&close),
+    );
     let fixture = serve_raw(move |mut stream, number| {
-        counter.fetch_add(1, Ordering::SeqCst);
+        opened.fetch_add(1, Ordering::SeqCst);
+        let (ended, told) = (Arc::clone(&ended), Arc::clone(&told));
         async move {
-            // The first connection answers two requests and closes without a word; later ones live on.
+            // The first connection answers two requests and closes when told; later ones live on.
             for _ in 0..if number == 0 { 2 } else { 100 } {
                 if read_head(&mut stream).await.is_empty() {
                     return;
@@ -135,10 +141,18 @@ async fn a_connection_is_used_again_and_a_dead_one_is_replaced_unnoticed() {
                     .await
                     .unwrap();
             }
+            told.notified().await;
+            drop(stream);
+            ended.fetch_add(1, Ordering::SeqCst);
         }
     });
     let forwarder = forwarder();
     for expected in [1, 1, 2, 2] {
+        if expected == 2 {
+            close.notify_one();
+            eventually(|| closed.load(Ordering::SeqCst) == 1).await;
+        }
+        // A method that must not be repeated once it was sent.
         let request = Request::post("/")
             .header("host", "a")
             .body(Body::empty())
@@ -149,8 +163,6 @@ async fn a_connection_is_used_again_and_a_dead_one_is_replaced_unnoticed() {
         assert_eq!(text(answer).await, "ok");
         assert_eq!(connections.load(Ordering::SeqCst), expected);
         assert_eq!(forwarder.idle_connections(&fixture.upstream), 1);
-        // Let the upstream's task close its end.
-        tokio::task::yield_now().await;
     }
     forwarder.forget(&fixture.upstream);
     assert_eq!(forwarder.idle_connections(&fixture.upstream), 0);
