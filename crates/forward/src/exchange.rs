@@ -142,6 +142,10 @@ struct Exchange<'a, B: RequestBody> {
     repeatable: bool,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and moves once"
+)]
 enum Outcome<B: RequestBody> {
     Answered(Response<Body<B>>),
     Unsent(Box<Request<B>>),
@@ -150,7 +154,7 @@ enum Outcome<B: RequestBody> {
 /// Why no answer came.
 enum Missing<B> {
     Timeout,
-    Failed(hyper::Error, Option<Request<B>>),
+    Failed(hyper::Error, Option<Box<Request<B>>>),
     Closed,
 }
 
@@ -237,7 +241,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
                     Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
                     Poll::Ready(Err(failed)) => {
                         let mut failed = failed;
-                        let request = failed.take_message();
+                        let request = failed.take_message().map(Box::new);
                         Poll::Ready(Err(Missing::Failed(failed.into_error(), request)))
                     }
                     Poll::Pending if closed => Poll::Ready(Err(Missing::Closed)),
@@ -309,7 +313,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
         let answer = match timeout(limits.head, sender.try_send_request(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(mut failed)) => {
-                let request = failed.take_message();
+                let request = failed.take_message().map(Box::new);
                 return explain(
                     Missing::Failed(failed.into_error(), request),
                     websocket,

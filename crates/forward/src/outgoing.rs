@@ -65,12 +65,12 @@ impl Upload {
 }
 
 impl<B: RequestBody> Outgoing<B> {
-    /// Wraps a body; `hold` is how long it waits for [`Upload::start`] before it starts by itself.
-    pub(crate) fn new(body: B, hold: Option<Duration>) -> Self {
+    /// Wraps a body; `wait` is how long it waits for [`Upload::start`] before it starts by itself.
+    pub(crate) fn new(body: B, wait: Option<Duration>) -> Self {
         let upload = (!body.is_end_stream()).then(Arc::<Upload>::default);
-        let held = hold
+        let held = wait
             .filter(|_| upload.is_some())
-            .map(|hold| Box::pin(tokio::time::sleep(hold)));
+            .map(|wait| Box::pin(tokio::time::sleep(wait)));
         if let (Some(upload), None) = (&upload, &held) {
             upload.start();
         }

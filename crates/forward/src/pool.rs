@@ -28,8 +28,11 @@ pub(crate) struct Pool<B: RequestBody> {
     idle: Mutex<Idle<B>>,
 }
 
+/// A connection and when it was put here.
+type Kept<B> = (Instant, Box<Connection<B>>);
+
 struct Idle<B: RequestBody> {
-    connections: HashMap<Upstream, Vec<(Instant, Box<Connection<B>>)>>,
+    connections: HashMap<Upstream, Vec<Kept<B>>>,
     /// Whether a task exists that will close what stays unused.
     swept: bool,
 }

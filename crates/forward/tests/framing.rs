@@ -11,7 +11,8 @@ use axum::{Router, body::Body, extract::Request, routing::any};
 use forward::{Error, Limits, Retry, Side};
 use http::{Method, StatusCode};
 use support::{
-    deadline, failure_of, forwarder, get, proxy, raw, read_head, serve, serve_raw, serve_text, text,
+    deadline, eventually, failure_of, forwarder, get, proxy, raw, read_head, serve, serve_raw,
+    serve_text, text,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -65,8 +66,7 @@ async fn malformed_answers_are_the_upstreams_failure() {
         let error = failure_of(answer).await;
         assert!(
             matches!(error, Error::Answer(_)),
-            "{error:?} for {:.60}",
-            answer
+            "{error:?} for {answer:.60}"
         );
         assert_eq!((error.side(), error.retry()), (Side::Upstream, Retry::No));
     }
@@ -424,7 +424,7 @@ async fn an_expected_body_is_sent_only_after_the_upstream_asked_for_it() {
     });
     // Were the body sent without being asked for, the wait would fail the test.
     let limits = Limits {
-        expect: std::time::Duration::from_secs(600),
+        expect: std::time::Duration::from_mins(10),
         ..Limits::default()
     };
     let address = proxy(&fixture.upstream, limits).await;

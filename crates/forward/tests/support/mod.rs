@@ -104,7 +104,7 @@ pub async fn proxy(upstream: &Upstream, limits: Limits) -> SocketAddr {
     tokio::spawn(async move {
         axum::serve(listener, Router::new().fallback(handler))
             .await
-            .unwrap()
+            .unwrap();
     });
     address
 }
