@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Runs published apps as local, sandboxed processes: environments by `uv`, a pre-imported parent that forks, supervision, logs.
+//!
+//! What is not here: which release should run (the server decides), HTTP (the gateway speaks to the socket), SQL.
+//!
+//! Trust: everything a publisher can influence (the tree, and the packages of the environment with their import-time code) runs
+//! inside the sandbox only. The one Python program that runs outside, `launcher.py`, is ours, and starts without the
+//! environment's packages.
+
+mod environments;
+mod instance;
+mod local;
+mod logs;
+mod spec;
+mod status;
+mod usage;
+mod uv;
+
+pub use environments::{Environment, EnvironmentError, EnvironmentSpec, Environments};
+pub use instance::Instance;
+pub use local::{AppRuntime, LocalRuntime, RuntimeError, SandboxKind, SandboxPolicy, Settings};
+pub use logs::{Follow, Level, LogLine, RunLog, Stream};
+pub use spec::{AppLimits, Entry, InstanceSpec};
+pub use status::{Exit, StartError, State, Status};
+pub use usage::Usage;
+pub use uv::{Uv, UvError};
