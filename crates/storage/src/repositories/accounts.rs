@@ -1,0 +1,175 @@
+//! Accounts.
+
+use ::accounts::{Account, Role};
+use ids::AccountId;
+use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, Query};
+use secret::SecretString;
+
+use super::{changed, is, millis, number};
+use crate::{Error, Tx, row::Row};
+
+const TABLE: &str = "account";
+const COLUMNS: [&str; 12] = [
+    "id",
+    "email",
+    "username",
+    "full_name",
+    "role",
+    "roles",
+    "active",
+    "email_verified",
+    "generation",
+    "password",
+    "created_at",
+    "updated_at",
+];
+
+/// The accounts.
+#[derive(Debug)]
+pub struct Accounts<'t>(pub(crate) &'t mut Tx);
+
+/// A part of a list ordered by id, that is by time of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<Id> {
+    /// Only what comes after this one; from the beginning when `None`.
+    pub after: Option<Id>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Accounts<'_> {
+    /// Adds an account. [`Error::Conflict`] of `email` or `username` when one of them is taken.
+    pub fn insert(&mut self, account: &Account) -> Result<(), Error> {
+        self.0.insert(TABLE, COLUMNS, values(account))
+    }
+
+    /// Overwrites the whole record; raises neither the generation nor the time of change by itself.
+    pub fn update(&mut self, account: &Account) -> Result<(), Error> {
+        let rows = self.0.update(
+            TABLE,
+            COLUMNS,
+            values(account),
+            is("id", account.id.as_uuid()),
+        )?;
+        changed(rows, TABLE)
+    }
+
+    /// Removes an account with its sessions, links and memberships. The apps it owns must have gone before.
+    pub fn delete(&mut self, id: AccountId) -> Result<(), Error> {
+        let rows = self.0.execute(
+            Query::delete()
+                .from_table(TABLE)
+                .cond_where(is("id", id.as_uuid())),
+        )?;
+        changed(rows, TABLE)
+    }
+
+    /// The account of this id.
+    pub fn find(&mut self, id: AccountId) -> Result<Option<Account>, Error> {
+        self.one(is("id", id.as_uuid()))
+    }
+
+    /// The account of this address, given trimmed and lower-cased.
+    pub fn find_by_email(&mut self, email: &str) -> Result<Option<Account>, Error> {
+        self.one(is("email", email))
+    }
+
+    /// The account of this username, given lower-cased.
+    pub fn find_by_username(&mut self, username: &str) -> Result<Option<Account>, Error> {
+        self.one(is("username", username))
+    }
+
+    /// The account of this address or username, given trimmed and lower-cased. Usernames hold no `@`.
+    pub fn find_by_login(&mut self, login: &str) -> Result<Option<Account>, Error> {
+        self.one(
+            Cond::any()
+                .add(Expr::col("email").eq(login))
+                .add(Expr::col("username").eq(login)),
+        )
+    }
+
+    /// Accounts in order of creation.
+    pub fn list(&mut self, page: Page<AccountId>) -> Result<Vec<Account>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .order_by("id", Order::Asc)
+            .limit(page.limit.into());
+        if let Some(after) = page.after {
+            select.and_where(Expr::col("id").gt(after.as_uuid()));
+        }
+        self.0.query(&select, read)
+    }
+
+    /// How many there are.
+    pub fn count(&mut self) -> Result<u64, Error> {
+        self.counted(Cond::all())
+    }
+
+    /// How many of them hold the highest role and are active.
+    pub fn count_superadmins(&mut self) -> Result<u64, Error> {
+        self.counted(is("role", Role::Superadmin.as_str()).add(Expr::col("active").eq(true)))
+    }
+
+    fn counted(&mut self, condition: Condition) -> Result<u64, Error> {
+        let mut select = Query::select();
+        select
+            .expr(Func::count(Expr::col("id")))
+            .from(TABLE)
+            .cond_where(condition);
+        Ok(self
+            .0
+            .query_one(&select, |row| row.number(TABLE))?
+            .unwrap_or_default())
+    }
+
+    fn one(&mut self, condition: Condition) -> Result<Option<Account>, Error> {
+        self.0.query_one(
+            Query::select()
+                .columns(COLUMNS)
+                .from(TABLE)
+                .cond_where(condition),
+            read,
+        )
+    }
+}
+
+fn values(account: &Account) -> [Expr; 12] {
+    [
+        account.id.as_uuid().into(),
+        account.email.as_str().into(),
+        account.username.as_str().into(),
+        account.full_name.clone().into(),
+        account.role.as_str().into(),
+        serde_json::json!(account.roles).to_string().into(),
+        account.active.into(),
+        account.email_verified.into(),
+        number(account.generation),
+        account
+            .password
+            .as_ref()
+            .map(|password| password.expose().clone())
+            .into(),
+        millis(account.created_at),
+        millis(account.updated_at),
+    ]
+}
+
+fn read(row: &Row<'_>) -> Result<Account, Error> {
+    let mut cells = row.cells(TABLE, &COLUMNS);
+    Ok(Account {
+        id: AccountId::from_uuid(cells.uuid()?),
+        email: cells.text()?,
+        username: cells.text()?,
+        full_name: cells.optional_text()?,
+        role: cells.parsed(|text| text.parse().ok())?,
+        roles: cells.parsed(|text| serde_json::from_str(text).ok())?,
+        active: cells.bool()?,
+        email_verified: cells.bool()?,
+        generation: cells.u64()?,
+        password: cells.optional_text()?.map(SecretString::new),
+        created_at: cells.time()?,
+        updated_at: cells.time()?,
+    })
+}

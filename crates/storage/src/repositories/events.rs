@@ -1,0 +1,196 @@
+//! The event log: every change of authority, in the order it was committed.
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Order, Query};
+
+use super::{is, millis, number};
+use crate::{Error, Tx, row::Row};
+
+const TABLE: &str = "event";
+const COUNTER: &str = "event_counter";
+const COLUMNS: [&str; 5] = ["seq", "at", "kind", "subject", "payload"];
+
+/// The event log.
+#[derive(Debug)]
+pub struct Events<'t>(pub(crate) &'t mut Tx);
+
+/// Something that changed who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the log: 1, 2, 3, … without gaps, in the order of commit.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+    /// The id of what it happened to.
+    pub subject: String,
+    /// More about it, as JSON text.
+    pub payload: String,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventKind {
+            $($(#[$doc])* $kind,)*
+            /// Something this program has no name for, or events that a reader came too late for: drop all that is
+            /// cached. Never appended.
+            Unknown,
+        }
+
+        impl EventKind {
+            /// Every kind that can be appended.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The name kept in storage and on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* Self::Unknown => "unknown" }
+            }
+
+            /// Reads a kept name back.
+            pub fn from_name(name: &str) -> Self {
+                match name { $($name => Self::$kind,)* _ => Self::Unknown }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// An account was made; the subject is its id, as for all `Account…` kinds.
+    AccountCreated = "account.created",
+    /// A field of an account changed.
+    AccountChanged = "account.changed",
+    /// An account was disabled.
+    AccountDisabled = "account.disabled",
+    /// An account was deleted.
+    AccountDeleted = "account.deleted",
+    /// An account's generation was raised: its older tokens are refused.
+    AccountGeneration = "account.generation",
+    /// A session began; the subject is its id.
+    SessionStarted = "session.started",
+    /// A session ended; the subject is its id.
+    SessionEnded = "session.ended",
+    /// An app was made; the subject is its id, as for all `App…` kinds.
+    AppCreated = "app.created",
+    /// Who may open an app changed.
+    AppAccessChanged = "app.access_changed",
+    /// Another release of an app is served.
+    AppReleased = "app.released",
+    /// An app was deleted.
+    AppDeleted = "app.deleted",
+    /// An app's name or slug changed.
+    AppRenamed = "app.renamed",
+    /// Somebody's place in an app changed; the subject is the app's id.
+    MembershipChanged = "membership.changed",
+    /// An invitation was made, taken up or taken back; the subject is the app's id.
+    InviteChanged = "invite.changed",
+    /// Another key signs; the subject is its id.
+    KeyRotated = "key.rotated",
+}
+
+impl Events<'_> {
+    /// Appends an event and returns its place. Readers see it once the transaction is committed.
+    pub fn append(
+        &mut self,
+        kind: EventKind,
+        subject: impl ToString,
+        payload: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        // The counter's row stays locked until the commit, so places are given in the order of commit and a rolled
+        // back transaction leaves no gap.
+        let mut draw = Query::update();
+        draw.table(COUNTER)
+            .value("seq", Expr::col("seq").add(1_i64))
+            .cond_where(is("id", 1_i64))
+            .returning_col("seq");
+        let drawn = self
+            .0
+            .query_one(&draw, |row| row.cells(COUNTER, &["seq"]).u64())?;
+        let seq = drawn.ok_or(Error::NotFound {
+            what: "the event counter",
+        })?;
+        let values = [
+            number(seq),
+            millis(now),
+            kind.as_str().into(),
+            subject.to_string().into(),
+            payload.to_string().into(),
+        ];
+        self.0.insert(TABLE, COLUMNS, values)?;
+        self.0.set_last_event(seq);
+        Ok(seq)
+    }
+
+    /// Up to `limit` events that come after a place, in order.
+    pub fn after(&mut self, seq: u64, limit: u32) -> Result<Vec<Event>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .and_where(Expr::col("seq").gt(number(seq)))
+            .order_by("seq", Order::Asc)
+            .limit(limit.into());
+        self.0.query(&select, read)
+    }
+
+    /// The place of the latest event ever appended; 0 when there is none.
+    pub fn latest(&mut self) -> Result<u64, Error> {
+        let latest = self
+            .0
+            .query_one(&latest(), |row| row.cells(COUNTER, &["seq"]).u64())?;
+        Ok(latest.unwrap_or_default())
+    }
+
+    /// Removes up to `limit` events that come before a place, and counts them. A reader that had not got so far is
+    /// told to drop what it caches.
+    pub fn prune(&mut self, before: u64, limit: u32) -> Result<u64, Error> {
+        let mut chosen = Query::select();
+        chosen
+            .column("seq")
+            .from(TABLE)
+            .and_where(Expr::col("seq").lt(number(before)))
+            .order_by("seq", Order::Asc)
+            .limit(limit.into());
+        self.0.execute(
+            Query::delete()
+                .from_table(TABLE)
+                .and_where(Expr::col("seq").in_subquery(chosen)),
+        )
+    }
+}
+
+/// Selects the place of the latest event.
+pub(crate) fn latest() -> sea_query::SelectStatement {
+    Query::select()
+        .column("seq")
+        .from(COUNTER)
+        .cond_where(is("id", 1_i64))
+        .to_owned()
+}
+
+fn read(row: &Row<'_>) -> Result<Event, Error> {
+    let mut cells = row.cells(TABLE, &COLUMNS);
+    Ok(Event {
+        seq: cells.u64()?,
+        at: cells.time()?,
+        kind: cells.parsed(|name| Some(EventKind::from_name(name)))?,
+        subject: cells.text()?,
+        payload: cells.text()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back_from_its_name() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::from_name(kind.as_str()), *kind);
+        }
+        assert_eq!(EventKind::from_name("later.invention"), EventKind::Unknown);
+    }
+}

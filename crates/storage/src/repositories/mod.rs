@@ -1,0 +1,64 @@
+//! The statements, a file a noun.
+
+mod accounts;
+mod apps;
+mod events;
+mod groups;
+mod invites;
+mod keys;
+mod kv;
+mod links;
+mod members;
+mod refresh_tokens;
+mod releases;
+mod sessions;
+
+pub use accounts::{Accounts, Page};
+pub use apps::Apps;
+pub(crate) use events::latest as latest_event;
+pub use events::{Event, EventKind, Events};
+pub use groups::{Group, Groups};
+pub use invites::Invites;
+pub use keys::{KeyState, Keys, SigningKey};
+pub use kv::{Expected, Kv, KvLimits, Put};
+pub use links::{Link, Links};
+pub use members::Members;
+pub use refresh_tokens::RefreshTokens;
+pub use releases::Releases;
+pub use sessions::Sessions;
+
+use jiff::Timestamp;
+use sea_query::{Cond, Condition, Expr, ExprTrait};
+
+use crate::Error;
+
+/// A point in time as it is stored: Unix milliseconds.
+fn millis(time: Timestamp) -> Expr {
+    time.as_millisecond().into()
+}
+
+fn optional_millis(time: Option<Timestamp>) -> Expr {
+    time.map(Timestamp::as_millisecond).into()
+}
+
+/// A number as it is stored. Both engines keep 63 bits.
+fn number(value: u64) -> Expr {
+    i64::try_from(value).unwrap_or(i64::MAX).into()
+}
+
+fn digest(bytes: [u8; 32]) -> Expr {
+    bytes.to_vec().into()
+}
+
+fn is(column: &'static str, value: impl Into<Expr>) -> Condition {
+    Cond::all().add(Expr::col(column).eq(value))
+}
+
+/// At least one row must have been changed.
+fn changed(rows: u64, what: &'static str) -> Result<(), Error> {
+    if rows == 0 {
+        Err(Error::NotFound { what })
+    } else {
+        Ok(())
+    }
+}

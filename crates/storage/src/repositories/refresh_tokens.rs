@@ -1,0 +1,74 @@
+//! Refresh tokens.
+
+use ::accounts::RefreshToken;
+use ids::SessionId;
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::{digest, is, millis, optional_millis};
+use crate::{Error, Tx};
+
+const TABLE: &str = "refresh_token";
+const COLUMNS: [&str; 6] = [
+    "digest",
+    "session",
+    "issued_at",
+    "expires_at",
+    "used_at",
+    "successor",
+];
+
+/// The refresh tokens. They go with their session.
+#[derive(Debug)]
+pub struct RefreshTokens<'t>(pub(crate) &'t mut Tx);
+
+impl RefreshTokens<'_> {
+    /// Adds a token.
+    pub fn insert(&mut self, token: &RefreshToken) -> Result<(), Error> {
+        let values = [
+            digest(token.digest),
+            token.session.as_uuid().into(),
+            millis(token.issued_at),
+            millis(token.expires_at),
+            optional_millis(token.used.map(|(at, _)| at)),
+            token.used.map(|(_, successor)| successor.to_vec()).into(),
+        ];
+        self.0.insert(TABLE, COLUMNS, values)
+    }
+
+    /// The token of this digest.
+    pub fn find(&mut self, token: [u8; 32]) -> Result<Option<RefreshToken>, Error> {
+        self.0.query_one(
+            Query::select()
+                .columns(COLUMNS)
+                .from(TABLE)
+                .cond_where(is("digest", digest(token))),
+            |row| {
+                let mut cells = row.cells(TABLE, &COLUMNS);
+                Ok(RefreshToken {
+                    digest: cells.digest()?,
+                    session: SessionId::from_uuid(cells.uuid()?),
+                    issued_at: cells.time()?,
+                    expires_at: cells.time()?,
+                    used: cells.optional_time()?.zip(cells.optional_digest()?),
+                })
+            },
+        )
+    }
+
+    /// Notes what a token was exchanged for. `false`, and no change, when it had been used before (or is unknown).
+    pub fn mark_used(
+        &mut self,
+        token: [u8; 32],
+        at: Timestamp,
+        successor: [u8; 32],
+    ) -> Result<bool, Error> {
+        let unused = is("digest", digest(token)).add(Expr::col("used_at").is_null());
+        Ok(self.0.update(
+            TABLE,
+            ["used_at", "successor"],
+            [millis(at), digest(successor)],
+            unused,
+        )? == 1)
+    }
+}
