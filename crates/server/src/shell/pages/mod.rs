@@ -1,0 +1,25 @@
+//! What each page shows: plain values, rendered by the template of the same name.
+
+mod account;
+mod app;
+mod dashboard;
+mod diff;
+mod door;
+mod logs;
+mod notice;
+mod people;
+mod versions;
+mod view;
+
+pub use account::{Account, AccountTab, Password, Profile, SessionRow, Sessions};
+pub use app::{AppHead, Overview, Tab};
+pub use dashboard::{AppCard, Dashboard};
+pub use diff::{DiffLine, FileDiff, LineKind, parse_unified};
+pub use door::{
+    CliLogin, Invite, InviteNote, InvitedAs, Link, NewAccount, Setup, SignIn, SignOut, SignUp,
+};
+pub use logs::{LogKind, LogLine, Logs};
+pub use notice::{Confirm, ErrorPage, Notice, NoticeLink};
+pub use people::{Invitation, Member, Outcome, People, ShareResult};
+pub use versions::{Finding, Stage, StageState, Version, VersionRow, Versions};
+pub use view::{View, ViewState, Waiting};
