@@ -3,9 +3,12 @@
 //! A change of authority appends an event in its transaction; the tail drops what the event names within a second. A
 //! record that was read before the change but arrives after it must not be kept: readers note the epoch before they
 //! load, and what was loaded under an older epoch is used once and not stored.
+//!
+//! This process applies its own changes when they are committed, without waiting for the tail.
 
 use std::{
     hash::Hash,
+    str::FromStr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,6 +20,9 @@ use accounts::{Account, Session};
 use apps::{App, Member};
 use ids::{AccountId, AppId, SessionId, Slug};
 use moka::sync::Cache;
+use storage::{Event, EventKind};
+
+use crate::{Context, Error};
 
 /// Entries that nobody used for this long are dropped, to bound memory.
 const IDLE: Duration = Duration::from_mins(15);
@@ -77,6 +83,148 @@ where
         let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.entries.invalidate_all();
+    }
+}
+
+/// Everything that is kept in memory.
+pub struct Caches {
+    /// Which session an opaque token's digest belongs to. Never changes once it is known, so absence is not kept.
+    digests: Cache<[u8; 32], SessionId>,
+    sessions: Records<SessionId, Session>,
+    accounts: Records<AccountId, Account>,
+    apps: Records<AppId, App>,
+    slugs: Cache<Slug, AppId>,
+    members: Records<(AppId, AccountId), Member>,
+    applied: AtomicU64,
+}
+
+impl Caches {
+    /// Empty caches.
+    pub(crate) fn new() -> Self {
+        Self {
+            digests: Cache::builder().max_capacity(200_000).time_to_idle(IDLE).build(),
+            sessions: Records::new(200_000),
+            accounts: Records::new(100_000),
+            apps: Records::new(50_000),
+            slugs: Cache::builder().max_capacity(50_000).time_to_idle(IDLE).build(),
+            members: Records::new(200_000),
+            applied: AtomicU64::new(0),
+        }
+    }
+
+    /// Drops what an event makes stale.
+    pub(crate) fn apply(&self, event: &Event) {
+        let subject = event.subject.as_str();
+        match event.kind {
+            EventKind::AccountCreated
+            | EventKind::AccountChanged
+            | EventKind::AccountDisabled
+            | EventKind::AccountDeleted
+            | EventKind::AccountGeneration => forget_named(&self.accounts, subject),
+            EventKind::SessionStarted | EventKind::SessionEnded => forget_named(&self.sessions, subject),
+            EventKind::AppCreated
+            | EventKind::AppAccessChanged
+            | EventKind::AppReleased
+            | EventKind::AppDeleted
+            | EventKind::AppRenamed => {
+                forget_named(&self.apps, subject);
+                self.slugs.invalidate_all();
+            }
+            EventKind::MembershipChanged => self.members.forget_all(),
+            EventKind::InviteChanged | EventKind::KeyRotated => {}
+            EventKind::Unknown => self.forget_all(),
+        }
+    }
+
+    /// Notes how far the tail has come.
+    pub(crate) fn applied_until(&self, seq: u64) {
+        self.applied.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// The place in the event log until which these caches are current.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// Drops a session that was used, so that its new expiry is read.
+    pub(crate) fn forget_session(&self, id: SessionId) {
+        self.sessions.forget(&id);
+    }
+
+    fn forget_all(&self) {
+        self.sessions.forget_all();
+        self.accounts.forget_all();
+        self.apps.forget_all();
+        self.slugs.invalidate_all();
+        self.members.forget_all();
+    }
+}
+
+fn forget_named<K, V>(records: &Records<K, V>, subject: &str)
+where
+    K: Hash + Eq + Copy + FromStr + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    match subject.parse() {
+        Ok(key) => records.forget(&key),
+        Err(_) => records.forget_all(),
+    }
+}
+
+/// Looking things up through the caches.
+impl Context {
+    /// A session by its id, live or not.
+    pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, Error> {
+        let load = self.storage.read(move |tx| tx.sessions().find(id));
+        self.caches.sessions.get(id, load).await
+    }
+
+    /// The session that an opaque token's digest belongs to, live or not.
+    pub async fn session_by_digest(&self, digest: [u8; 32]) -> Result<Option<Arc<Session>>, Error> {
+        if let Some(id) = self.caches.digests.get(&digest) {
+            return self.session(id).await;
+        }
+        let found: Option<Session> = self.storage.read(move |tx| tx.sessions().find_by_digest(digest)).await?;
+        let Some(session) = found else { return Ok(None) };
+        self.caches.digests.insert(digest, session.id);
+        self.session(session.id).await
+    }
+
+    /// An account by its id, without its password.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, Error> {
+        let load = self.storage.read(move |tx| {
+            let account = tx.accounts().find(id)?;
+            Ok::<_, Error>(account.map(|account| Account { password: None, ..account }))
+        });
+        self.caches.accounts.get(id, load).await
+    }
+
+    /// An app by its id.
+    pub async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, Error> {
+        let load = self.storage.read(move |tx| tx.apps().find(id));
+        self.caches.apps.get(id, load).await
+    }
+
+    /// An app by its slug.
+    pub async fn app_by_slug(&self, slug: &Slug) -> Result<Option<Arc<App>>, Error> {
+        if let Some(id) = self.caches.slugs.get(slug) {
+            // The slug may have moved on since: the record itself decides.
+            let app = self.app(id).await?;
+            if app.as_ref().is_some_and(|app| app.slug == *slug) {
+                return Ok(app);
+            }
+        }
+        let wanted = slug.clone();
+        let found: Option<App> = self.storage.read(move |tx| tx.apps().find_by_slug(&wanted)).await?;
+        let Some(app) = found else { return Ok(None) };
+        self.caches.slugs.insert(app.slug.clone(), app.id);
+        Ok(Some(Arc::new(app)))
+    }
+
+    /// An account's place in an app. The owner has none.
+    pub async fn member(&self, app: AppId, account: AccountId) -> Result<Option<Arc<Member>>, Error> {
+        let load = self.storage.read(move |tx| tx.members().find(app, account));
+        self.caches.members.get((app, account), load).await
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A dev-dependency only.
 
+mod answer;
 mod server;
 
+pub use answer::Answer;
 pub use server::{Person, TestServer};

@@ -7,7 +7,10 @@ use server::{
     clock::Clock,
     config::{RawConfig, Sources},
 };
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::Answer;
 
 /// The instant at which a test's clock stands unless it is moved: 2026-01-05T09:00:00Z.
 const BEGINNING_SECONDS: i64 = 1_767_603_600;
@@ -147,6 +150,18 @@ impl TestServer {
         self.client
             .request(method, self.url(path))
             .header("host", self.host())
+    }
+
+    /// Calls the public listener with a session token and a JSON body.
+    pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+        let mut request = self.request(method.parse().expect("a method"), path);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::to(request).await
     }
 
     /// `localhost:<port>`, the host of the pages.
