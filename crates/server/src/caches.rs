@@ -28,7 +28,7 @@ use crate::{Context, Error};
 const IDLE: Duration = Duration::from_mins(15);
 
 /// One kind of record by its key. Absence is kept too, so that probing costs no database read.
-pub struct Records<K, V> {
+pub(crate) struct Records<K, V> {
     entries: Cache<K, Option<Arc<V>>>,
     /// Raised by each invalidation.
     epoch: AtomicU64,
@@ -54,7 +54,7 @@ where
     }
 
     /// Gives the kept record, or loads it.
-    pub async fn get<E>(
+    pub(crate) async fn get<E>(
         &self,
         key: K,
         load: impl Future<Output = Result<Option<V>, E>>,
@@ -72,14 +72,14 @@ where
     }
 
     /// Drops one record.
-    pub fn forget(&self, key: &K) {
+    pub(crate) fn forget(&self, key: &K) {
         let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.entries.invalidate(key);
     }
 
     /// Drops everything.
-    pub fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.entries.invalidate_all();
@@ -87,7 +87,7 @@ where
 }
 
 /// Everything that is kept in memory.
-pub struct Caches {
+pub(crate) struct Caches {
     /// Which session an opaque token's digest belongs to. Never changes once it is known, so absence is not kept.
     digests: Cache<[u8; 32], SessionId>,
     sessions: Records<SessionId, Session>,
@@ -102,11 +102,17 @@ impl Caches {
     /// Empty caches.
     pub(crate) fn new() -> Self {
         Self {
-            digests: Cache::builder().max_capacity(200_000).time_to_idle(IDLE).build(),
+            digests: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_idle(IDLE)
+                .build(),
             sessions: Records::new(200_000),
             accounts: Records::new(100_000),
             apps: Records::new(50_000),
-            slugs: Cache::builder().max_capacity(50_000).time_to_idle(IDLE).build(),
+            slugs: Cache::builder()
+                .max_capacity(50_000)
+                .time_to_idle(IDLE)
+                .build(),
             members: Records::new(200_000),
             applied: AtomicU64::new(0),
         }
@@ -121,7 +127,9 @@ impl Caches {
             | EventKind::AccountDisabled
             | EventKind::AccountDeleted
             | EventKind::AccountGeneration => forget_named(&self.accounts, subject),
-            EventKind::SessionStarted | EventKind::SessionEnded => forget_named(&self.sessions, subject),
+            EventKind::SessionStarted | EventKind::SessionEnded => {
+                forget_named(&self.sessions, subject)
+            }
             EventKind::AppCreated
             | EventKind::AppAccessChanged
             | EventKind::AppReleased
@@ -176,7 +184,7 @@ impl Context {
     /// A session by its id, live or not.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, Error> {
         let load = self.storage.read(move |tx| tx.sessions().find(id));
-        self.caches.sessions.get(id, load).await
+        Ok(self.caches.sessions.get(id, load).await?)
     }
 
     /// The session that an opaque token's digest belongs to, live or not.
@@ -184,8 +192,13 @@ impl Context {
         if let Some(id) = self.caches.digests.get(&digest) {
             return self.session(id).await;
         }
-        let found: Option<Session> = self.storage.read(move |tx| tx.sessions().find_by_digest(digest)).await?;
-        let Some(session) = found else { return Ok(None) };
+        let found: Option<Session> = self
+            .storage
+            .read(move |tx| tx.sessions().find_by_digest(digest))
+            .await?;
+        let Some(session) = found else {
+            return Ok(None);
+        };
         self.caches.digests.insert(digest, session.id);
         self.session(session.id).await
     }
@@ -194,7 +207,10 @@ impl Context {
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, Error> {
         let load = self.storage.read(move |tx| {
             let account = tx.accounts().find(id)?;
-            Ok::<_, Error>(account.map(|account| Account { password: None, ..account }))
+            Ok::<_, Error>(account.map(|account| Account {
+                password: None,
+                ..account
+            }))
         });
         self.caches.accounts.get(id, load).await
     }
@@ -202,7 +218,7 @@ impl Context {
     /// An app by its id.
     pub async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, Error> {
         let load = self.storage.read(move |tx| tx.apps().find(id));
-        self.caches.apps.get(id, load).await
+        Ok(self.caches.apps.get(id, load).await?)
     }
 
     /// An app by its slug.
@@ -215,16 +231,23 @@ impl Context {
             }
         }
         let wanted = slug.clone();
-        let found: Option<App> = self.storage.read(move |tx| tx.apps().find_by_slug(&wanted)).await?;
+        let found: Option<App> = self
+            .storage
+            .read(move |tx| tx.apps().find_by_slug(&wanted))
+            .await?;
         let Some(app) = found else { return Ok(None) };
         self.caches.slugs.insert(app.slug.clone(), app.id);
         Ok(Some(Arc::new(app)))
     }
 
     /// An account's place in an app. The owner has none.
-    pub async fn member(&self, app: AppId, account: AccountId) -> Result<Option<Arc<Member>>, Error> {
+    pub async fn member(
+        &self,
+        app: AppId,
+        account: AccountId,
+    ) -> Result<Option<Arc<Member>>, Error> {
         let load = self.storage.read(move |tx| tx.members().find(app, account));
-        self.caches.members.get((app, account), load).await
+        Ok(self.caches.members.get((app, account), load).await?)
     }
 }
 

@@ -22,10 +22,21 @@ impl Change<'_> {
     }
 
     /// Appends an event with more about it.
-    pub fn event_with(&mut self, kind: EventKind, subject: impl ToString, payload: &Value) -> Result<(), Error> {
+    pub fn event_with(
+        &mut self,
+        kind: EventKind,
+        subject: impl ToString,
+        payload: &Value,
+    ) -> Result<(), Error> {
         let subject = subject.to_string();
         let seq = self.tx.events().append(kind, &subject, payload, self.now)?;
-        self.events.push(Event { seq, at: self.now, kind, subject, payload: payload.to_string() });
+        self.events.push(Event {
+            seq,
+            at: self.now,
+            kind,
+            subject,
+            payload: payload.to_string(),
+        });
         Ok(())
     }
 }
@@ -54,7 +65,11 @@ impl Context {
     {
         let now = self.clock.now();
         let write = self.storage.write(move |tx| {
-            let mut change = Change { tx, now, events: Vec::new() };
+            let mut change = Change {
+                tx,
+                now,
+                events: Vec::new(),
+            };
             let value = work(&mut change)?;
             Ok::<_, Error>((value, change.events))
         });

@@ -1,10 +1,16 @@
 //! What every use case is given: settings, clock, keys and the parts that do I/O.
 
-use std::{ops::Deref, sync::Arc};
+use std::{fs, ops::Deref, sync::Arc};
+
+use jiff::Timestamp;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, config::Config, keys::MasterKey};
+use storage::{DatabaseUrl, EventTail, Settings, Storage};
+
+use crate::{
+    StartError, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys::MasterKey,
+};
 
 /// Shared by all requests; cloning is cheap.
 #[derive(Clone)]
@@ -14,6 +20,12 @@ pub struct Context(Arc<Parts>);
 pub struct Parts {
     /// Checked settings.
     pub config: Config,
+    /// Where records are kept.
+    pub storage: Storage,
+    /// Records kept in memory. Read through the methods of [`Context`].
+    pub(crate) caches: Caches,
+    /// Password checks.
+    pub hasher: Hasher,
     /// The present time.
     pub clock: Clock,
     /// The key that all other keys come from.
@@ -31,13 +43,76 @@ impl Deref for Context {
 }
 
 impl Context {
-    /// Puts the parts together.
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Opens what a use case needs: database, keys, hash threads. Nothing listens, and the caches follow no tail, so
+    /// this alone is for single deeds on a data directory; [`crate::Server`] does the rest.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let data_dir = &config.server.data_dir;
+        fs::create_dir_all(data_dir).map_err(|cause| StartError::DataDirectory {
+            path: data_dir.display().to_string(),
+            cause,
+        })?;
+        let master_key = MasterKey::load(&config)?;
+        let url = match &config.database.url {
+            Some(url) => DatabaseUrl::Postgres(url.clone()),
+            None => DatabaseUrl::Sqlite(data_dir.join("vestibule.db")),
+        };
+        let storage = Storage::open(Settings::new(url)).await?;
+        let hasher = Hasher::start(hash_threads(&config), config.accounts.hash_queue.size());
+        Ok(Self(Arc::new(Parts {
+            config,
+            storage,
+            caches: Caches::new(),
+            hasher,
+            clock,
+            master_key,
+            stopping: CancellationToken::new(),
+        })))
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Follows the event log until the storage is closed, and drops from the caches what events make stale.
+    pub(crate) async fn follow_events(self, mut tail: EventTail) {
+        loop {
+            let events = tail.next().await;
+            let Some(last) = events.last() else { return };
+            events.iter().for_each(|event| self.caches.apply(event));
+            self.caches.applied_until(last.seq);
+        }
     }
 
     /// Why the server cannot do its work now; `None` when it can.
     pub(crate) async fn not_ready(&self) -> Option<&'static str> {
-        self.stopping.is_cancelled().then_some("stopping")
+        if self.stopping.is_cancelled() {
+            return Some("stopping");
+        }
+        match self.storage.latest_event_seq().await {
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                Some("the database cannot be reached")
+            }
+            Ok(latest) => {
+                let lag = latest.saturating_sub(self.caches.applied());
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a lag is far smaller than 2^52 events"
+                )]
+                metrics::gauge!("event_tail_lag_events").set(lag as f64);
+                (lag > MOST_LAG).then_some("the event log is not followed")
+            }
+        }
+    }
+}
+
+/// A tail that is this far behind will not catch up within its second.
+const MOST_LAG: u64 = 5000;
+
+fn hash_threads(config: &Config) -> usize {
+    match config.accounts.hash_threads.size() {
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+        threads => threads,
     }
 }

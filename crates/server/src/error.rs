@@ -12,6 +12,8 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::hasher::Busy;
+
 /// A refusal or failure, ready to be answered.
 ///
 /// As a response it is `{"error": code, "message": text, …}`; pages render the same parts for people.
@@ -125,6 +127,37 @@ impl Error {
         }
     }
 
+    /// 409: the value of a field belongs to another record.
+    pub fn taken(field: &'static str) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "taken",
+            format!("This {field} is taken; choose another."),
+        )
+        .with("field", field)
+    }
+
+    /// 422: a field holds something it cannot hold.
+    pub fn field(field: &'static str, problem: impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_field",
+            problem.to_string(),
+        )
+        .with("field", field)
+    }
+
+    /// 503: a part that is needed does not answer. The cause is logged and not told.
+    pub fn unavailable(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(cause = %Chain(cause), "a needed part is unavailable");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The server cannot do that now; try again soon.",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+    }
+
     /// 500. The cause is logged with the request's id and not told.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(cause = %Chain(cause), "request failed");
@@ -132,6 +165,39 @@ impl Error {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "Something went wrong on the server. Try again; if it stays, give the operator the request id.",
+        )
+    }
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        use storage::Error as Storage;
+        match &error {
+            Storage::NotFound { .. } => Self::not_found(),
+            Storage::Conflict { what } => Self::taken(what),
+            Storage::InvalidText => {
+                Self::bad_request("bad_text", "A text holds the character NUL; remove it.")
+            }
+            Storage::DiskFull
+            | Storage::Busy { .. }
+            | Storage::Unavailable { .. }
+            | Storage::Closed => Self::unavailable(&error),
+            Storage::Corrupt { .. }
+            | Storage::NewerSchema { .. }
+            | Storage::CannotOpen { .. }
+            | Storage::Panicked
+            | Storage::Aborted
+            | Storage::Database { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Busy> for Error {
+    fn from(busy: Busy) -> Self {
+        Self::too_many(
+            "busy",
+            "Too many people are signing in at once; try again in a moment.",
+            busy.retry_after,
         )
     }
 }

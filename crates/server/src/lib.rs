@@ -5,6 +5,7 @@
 pub mod actions;
 pub mod api;
 mod caches;
+mod change;
 pub mod clock;
 pub mod config;
 pub mod context;
@@ -21,6 +22,7 @@ mod serve;
 pub mod shell;
 pub mod telemetry;
 
+pub use change::Change;
 pub use config::Config;
 pub use context::Context;
 pub use error::Error;

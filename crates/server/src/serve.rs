@@ -10,17 +10,10 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::{
-    Config, Context,
-    clock::Clock,
-    config::AdminListen,
-    context::Parts,
-    keys::{KeyError, MasterKey},
-    metrics, routes,
-};
+use crate::{Config, Context, clock::Clock, config::AdminListen, keys::KeyError, metrics, routes};
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
@@ -48,6 +41,9 @@ pub enum StartError {
         #[source]
         cause: io::Error,
     },
+    /// The database could not be opened.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
     /// There is no master key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -90,12 +86,6 @@ impl Server {
     /// Starts a server that lives by the given clock.
     pub async fn start_at(mut config: Config, clock: Clock) -> Result<Self, StartError> {
         metrics::install();
-        let data_dir = &config.server.data_dir;
-        fs::create_dir_all(data_dir).map_err(|cause| StartError::DataDirectory {
-            path: data_dir.display().to_string(),
-            cause,
-        })?;
-        let master_key = MasterKey::load(&config)?;
         let public = listen(config.server.listen).await?;
         let public_address = local_address(&public)?;
         config.settle_port(public_address.port());
@@ -104,12 +94,14 @@ impl Server {
         let (data_socket, short_run_directory) = data_socket_path(&config)?;
         let data = listen_unix(&data_socket)?;
 
-        let context = Context::new(Parts {
-            config,
-            clock,
-            master_key,
-            stopping: CancellationToken::new(),
-        });
+        let context = Context::open(config, clock).await?;
+        let seen = context.storage.latest_event_seq().await?;
+        context.caches.applied_until(seen);
+        tokio::spawn(
+            context
+                .clone()
+                .follow_events(context.storage.tail_after(seen)),
+        );
         let connections = TaskTracker::new();
         let serve = |router| Serving {
             router,
@@ -167,6 +159,7 @@ impl Server {
             );
         }
         drop(fs::remove_file(&self.data_socket));
+        self.context.storage.close().await;
     }
 }
 

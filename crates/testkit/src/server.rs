@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
+use serde_json::Value;
 use server::{
     Config, Context, Server,
     clock::Clock,
     config::{RawConfig, Sources},
 };
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Answer;
@@ -153,7 +153,13 @@ impl TestServer {
     }
 
     /// Calls the public listener with a session token and a JSON body.
-    pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = self.request(method.parse().expect("a method"), path);
         if let Some(token) = token {
             request = request.bearer_auth(token);
