@@ -1,5 +1,10 @@
 //! The way of a request from the street door into a published app.
 
+mod authenticate;
+mod cookies;
+mod resolve;
+mod rewrite;
+
 use axum::{
     extract::{Request, State},
     middleware::Next,
