@@ -40,7 +40,10 @@ if (log && log.dataset.stream && "EventSource" in globalThis) {
 
   const source = new EventSource(log.dataset.stream);
   source.addEventListener("open", () => say(paused ? "Paused" : "Live", paused ? "warn" : "good"));
-  source.addEventListener("error", () => say(source.readyState === EventSource.CLOSED ? "Ended" : "Reconnecting", "busy"));
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) say("Ended", "idle");
+    else say("Reconnecting", "busy");
+  });
   source.addEventListener("end", () => {
     source.close();
     say("Ended", "idle");

@@ -174,7 +174,7 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         form: SignIn::form("", None),
         next: "/open/guestbook".into(),
         can_sign_up: true,
-        reason: Some(fill.text("to open Guestbook")).map(|what| format!("Sign in {what}.")),
+        reason: Some(fill.text("Then Guestbook opens.")),
     });
     add("signin-failed", &SignIn {
         page: anonymous.clone(),
