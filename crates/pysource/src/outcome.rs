@@ -179,6 +179,9 @@ pub struct Classified {
     pub grammar: PythonVersion,
     /// Where its dependencies are listed.
     pub dependency_source: DependencySource,
+    /// Rules waived for the whole project.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// Remarks that do not stop anything.
     pub findings: Vec<Finding>,
 }
