@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Tokens: made, signed and verified at a given time.
+//!
+//! - [`SigningKey`], [`VerifyingKey`], [`KeySet`] and [`verify`]: access tokens as JWT (RFC 7519) under RS256, ES256
+//!   or HS256, with the advice of RFC 8725.
+//! - [`OpaqueToken`]: sessions, refresh tokens, links and invitations, of which only a digest is kept.
+//! - [`viewer`]: what an app and the data API learn of the person in front of them.
+//! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
+//! - [`sealed`]: secrets at rest and cookies that cannot be forged.
+//!
+//! No I/O and no clock. Randomness is an argument, except where a key pair is generated or ECDSA signs: there the
+//! cryptographic library insists on the system's own source.
+
+mod claims;
+mod jwk;
+mod jws;
+mod key;
+mod master;
+mod opaque;
+mod pem;
+pub mod sealed;
+mod verify;
+pub mod viewer;
+
+pub use claims::{AccessClaims, TokenType};
+pub use jws::{Algorithm, JwsError, MAXIMUM_TOKEN_BYTES};
+pub use key::{KeyError, KeySet, SigningKey, VerifyingKey};
+pub use master::{AppKeyError, MacKey, MasterKey, MasterKeyError};
+pub use opaque::{OpaqueError, OpaqueKind, OpaqueToken};
+pub use verify::{Expectations, VerifyError, verify, verify_payload};
