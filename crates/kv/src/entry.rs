@@ -7,7 +7,8 @@ use jiff::Timestamp;
 pub struct Entry {
     /// The JSON text, byte for byte as the writer sent it.
     pub value: String,
-    /// Starts at 1 and grows with each write of the key; a deleted and re-created key goes on from a higher number.
+    /// Drawn from a counter of the app, which each write of any key raises: it grows with each write of the key, also
+    /// over deletion and re-creation, but in steps of any size.
     pub version: u64,
     /// When it was last written.
     pub updated_at: Timestamp,

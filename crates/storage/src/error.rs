@@ -11,6 +11,9 @@ pub enum Error {
         /// The kind of record.
         what: &'static str,
     },
+    /// The record cannot go while others refer to it, as an account cannot that owns apps.
+    #[error("the record is still needed by others; remove those first")]
+    InUse,
     /// Another record already has this value.
     #[error("this {what} is already taken")]
     Conflict {
@@ -102,6 +105,7 @@ impl Error {
         };
         match (failure.code, failure.extended_code) {
             (Code::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => RELATED,
+            (Code::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER) => Self::InUse,
             (
                 Code::ConstraintViolation,
                 rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
@@ -146,6 +150,7 @@ impl Error {
             {
                 "23505" => Self::taken(database.constraint().unwrap_or_default()),
                 "23503" => RELATED,
+                "23001" => Self::InUse,
                 "22021" => Self::InvalidText,
                 "53100" => Self::DiskFull,
                 "40001" | "40P01" => Self::Busy {
@@ -179,7 +184,7 @@ impl Error {
             },
             sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::PoolTimedOut => Self::Busy {
-                problem: "no connection became free in time".into(),
+                problem: "no connection to the server became free in time".into(),
             },
             sqlx::Error::Configuration(_) => Self::Unavailable {
                 problem: format!("{problem}; correct the database URL"),

@@ -20,6 +20,8 @@ mod row;
 mod settings;
 mod storage;
 mod tail;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tx;
 
 pub use error::Error;

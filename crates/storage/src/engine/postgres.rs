@@ -15,7 +15,7 @@ use std::{str::FromStr, sync::Arc, sync::Weak, time::Duration};
 use rand::RngExt as _;
 use secret::SecretString;
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{runtime::Handle, sync::watch, task, time};
@@ -32,6 +32,8 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 const RUNS: u32 = 5;
 /// How often commits of other nodes are looked for.
 const POLL: Duration = Duration::from_millis(250);
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Any number, as long as it stays: only one program migrates a database at a time.
 const MIGRATION_LOCK: &str = "BEGIN; SELECT pg_advisory_xact_lock(7305217811)";
 
@@ -52,9 +54,20 @@ impl Postgres {
             .map_err(|error| Error::from_postgres(&error))?
             .application_name("vestibule")
             .statement_cache_capacity(256);
+        // The pool would try again and again and in the end only say that time is up; this says why.
+        let trial = time::timeout(PATIENCE, PgConnection::connect_with(&options));
+        let trial = trial.await.map_err(|_| Error::Unavailable {
+            problem: "it does not answer; check that the database server runs and is reachable"
+                .into(),
+        })?;
+        let trial = trial.map_err(|error| Error::from_postgres(&error))?;
+        trial
+            .close()
+            .await
+            .map_err(|error| Error::from_postgres(&error))?;
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(2))
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(PATIENCE)
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // A node that hangs in a transaction must not hold the event counter for ever.

@@ -54,8 +54,18 @@ impl Accounts<'_> {
         changed(rows, TABLE)
     }
 
-    /// Removes an account with its sessions, links and memberships. The apps it owns must have gone before.
+    /// Removes an account with its sessions, links and memberships. [`Error::InUse`] while it owns an app, be it a
+    /// deleted one that was not purged yet.
     pub fn delete(&mut self, id: AccountId) -> Result<(), Error> {
+        let mut owned = Query::select();
+        owned
+            .column("id")
+            .from("app")
+            .cond_where(is("owner", id.as_uuid()))
+            .limit(1);
+        if self.0.query_one(&owned, |_| Ok(()))?.is_some() {
+            return Err(Error::InUse);
+        }
         let rows = self.0.execute(
             Query::delete()
                 .from_table(TABLE)

@@ -78,3 +78,65 @@ impl Sqlite {
         self.writer.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use crate::{DatabaseUrl, Error, EventKind, Settings, Storage, Tx, tx::Connection};
+
+    fn append(tx: &mut Tx, n: u32, size: usize) -> Result<u64, Error> {
+        let payload = serde_json::json!("x".repeat(size));
+        tx.events().append(
+            EventKind::AccountChanged,
+            n,
+            &payload,
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    /// SQLite's own limit on the size of the file reports what a full disk does.
+    fn limit_pages(tx: &mut Tx, more: i64) -> Result<(), Error> {
+        let Connection::Sqlite(connection) = &tx.connection else {
+            panic!("this is SQLite")
+        };
+        let pages: i64 = connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + more);
+        connection.query_row(&limit, [], |_| Ok(())).unwrap();
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_refuses_what_has_no_room_and_keeps_what_was_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(DatabaseUrl::Sqlite(folder.path().join("a.db")));
+        let storage = Storage::open(settings.clone()).await.unwrap();
+        storage.write(|tx| limit_pages(tx, 8)).await.unwrap();
+        let writes: Vec<_> = (0..100)
+            .map(|n| {
+                let storage = storage.clone();
+                tokio::spawn(async move { storage.write(move |tx| append(tx, n, 3_000)).await })
+            })
+            .collect();
+        let mut acknowledged = Vec::new();
+        for write in writes {
+            match write.await.unwrap() {
+                Ok(seq) => acknowledged.push(seq),
+                Err(error) => assert_eq!(error, Error::DiskFull),
+            }
+        }
+        assert!(acknowledged.len() < 100);
+        storage.write(|tx| limit_pages(tx, 1_000)).await.unwrap();
+        acknowledged.push(storage.write(|tx| append(tx, 100, 3_000)).await.unwrap());
+        storage.close().await;
+        let storage = Storage::open(settings).await.unwrap();
+        let kept = storage.events_after(0, 1_000).await.unwrap();
+        acknowledged.sort_unstable();
+        assert_eq!(
+            kept.iter().map(|event| event.seq).collect::<Vec<_>>(),
+            acknowledged
+        );
+    }
+}
