@@ -39,7 +39,9 @@ const DAY: i64 = 24 * HOUR;
 /// Text that people may send, at its worst.
 pub fn hostile() -> String {
     let long = "x".repeat(10_000);
-    format!("\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{{{7*7}}}}&amp;\u{202e}טקסט\u{0}👩‍👩‍👧‍👦\u{200f} {long}")
+    format!(
+        "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{{{7*7}}}}&amp;\u{202e}טקסט\u{0}👩‍👩‍👧‍👦\u{200f} {long}"
+    )
 }
 
 struct Fill(Filling);
@@ -57,12 +59,22 @@ impl Fill {
     }
 
     fn list<T>(&self, list: Vec<T>) -> Vec<T> {
-        if self.0 == Filling::Empty { Vec::new() } else { list }
+        if self.0 == Filling::Empty {
+            Vec::new()
+        } else {
+            list
+        }
     }
 }
 
 fn app_state(index: usize) -> AppState {
-    [AppState::Live, AppState::Live, AppState::Starting, AppState::Crashed, AppState::Unpublished][index % 5]
+    [
+        AppState::Live,
+        AppState::Live,
+        AppState::Starting,
+        AppState::Crashed,
+        AppState::Unpublished,
+    ][index % 5]
 }
 
 /// All pages.
@@ -81,13 +93,23 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         now: now(),
         here: "/".into(),
     };
-    let page = Page { viewer: Some(ada.clone()), ..anonymous.clone() };
-    let flashed = |tone, text: &str| Page { flash: Some(Alert::new(tone, fill.text(text))), ..page.clone() };
+    let page = Page {
+        viewer: Some(ada.clone()),
+        ..anonymous.clone()
+    };
+    let flashed = |tone, text: &str| Page {
+        flash: Some(Alert::new(tone, fill.text(text))),
+        ..page.clone()
+    };
     let head = |tab| AppHead {
         slug: "guestbook".into(),
         name: fill.text("Guestbook"),
         url: "http://guestbook.localhost:8080".into(),
-        state: if filling == Filling::Empty { AppState::Unpublished } else { AppState::Live },
+        state: if filling == Filling::Empty {
+            AppState::Unpublished
+        } else {
+            AppState::Live
+        },
         tab,
     };
     let card = |index: usize, name: &str, owner: Option<&str>| AppCard {
@@ -105,7 +127,8 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         NewAccount {
             email: fill.text(if wrong { "ada.example.com" } else { "" }),
             username: fill.text(if wrong { "Ada L" } else { "" }),
-            email_error: wrong.then(|| fill.text("Write the whole address, for example ada@example.com.")),
+            email_error: wrong
+                .then(|| fill.text("Write the whole address, for example ada@example.com.")),
             username_error: wrong.then(|| fill.text("Use small letters, digits and hyphens only.")),
             ..NewAccount::default()
         }
@@ -140,113 +163,211 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         message: message.map(|text| fill.text(text)),
     };
     let failed = VersionRow {
-        failure: Some(fill.text("Build: no version of “fastapi-pagination” works with Python 3.14.")),
+        failure: Some(
+            fill.text("Build: no version of “fastapi-pagination” works with Python 3.14."),
+        ),
         can_activate: false,
         ..version(5, HOUR, Some("Pagination"))
     };
-    let live = VersionRow { live: true, ..version(4, 5 * HOUR, Some("Entries can be edited")) };
+    let live = VersionRow {
+        live: true,
+        ..version(4, 5 * HOUR, Some("Entries can be edited"))
+    };
     let diff = if filling == Filling::Hostile {
-        format!("--- a/x\n+++ b/{0}\n@@ -1 +1 @@\n-{0}\n+{0}\n", hostile().replace('\n', ""))
+        format!(
+            "--- a/x\n+++ b/{0}\n@@ -1 +1 @@\n-{0}\n+{0}\n",
+            hostile().replace('\n', "")
+        )
     } else {
         include_str!("guestbook.diff").to_owned()
     };
     let mut pages: Vec<Rendered> = Vec::new();
     let mut add = |name: &'static str, page: &dyn askama::DynTemplate| {
-        pages.push(Rendered { name, html: page.dyn_render().expect("the page renders") });
+        pages.push(Rendered {
+            name,
+            html: page.dyn_render().expect("the page renders"),
+        });
     };
 
-    add("setup", &Setup { page: anonymous.clone(), form: new_account(false), token: "t".into() });
-    add("signup", &SignUp { page: anonymous.clone(), form: new_account(true), next: "/".into(), invite: None });
-    add("signup-invited", &SignUp {
-        page: anonymous.clone(),
-        form: NewAccount { email: fill.text("grace@example.com"), email_is_fixed: true, ..NewAccount::default() }.form(),
-        next: "/".into(),
-        invite: Some(InviteNote { token: "t".into(), app: fill.text("Guestbook"), inviter: fill.text("ada") }),
-    });
+    add(
+        "setup",
+        &Setup {
+            page: anonymous.clone(),
+            form: new_account(false),
+            token: "t".into(),
+        },
+    );
+    add(
+        "signup",
+        &SignUp {
+            page: anonymous.clone(),
+            form: new_account(true),
+            next: "/".into(),
+            invite: None,
+        },
+    );
+    add(
+        "signup-invited",
+        &SignUp {
+            page: anonymous.clone(),
+            form: NewAccount {
+                email: fill.text("grace@example.com"),
+                email_is_fixed: true,
+                ..NewAccount::default()
+            }
+            .form(),
+            next: "/".into(),
+            invite: Some(InviteNote {
+                token: "t".into(),
+                app: fill.text("Guestbook"),
+                inviter: fill.text("ada"),
+            }),
+        },
+    );
     add("signup-closed", &Notice {
         page: anonymous.clone(),
         title: "Accounts are by invitation".into(),
         text: vec!["Ask the person who runs this server, or the owner of the app you want to open, to invite you.".into()],
         links: vec![NoticeLink::new("/signin", "Sign in")],
     });
-    add("signin", &SignIn {
-        page: anonymous.clone(),
-        form: SignIn::form("", None),
-        next: "/open/guestbook".into(),
-        can_sign_up: true,
-        reason: Some(fill.text("Then Guestbook opens.")),
-    });
-    add("signin-failed", &SignIn {
-        page: anonymous.clone(),
-        form: SignIn::form(&fill.text("ada"), Some("That email or username and that password do not belong together.".into())),
-        next: "/".into(),
-        can_sign_up: false,
-        reason: None,
-    });
-    add("link", &Link { page: anonymous.clone(), token: "t".into(), next: "/".into() });
+    add(
+        "signin",
+        &SignIn {
+            page: anonymous.clone(),
+            form: SignIn::form("", None),
+            next: "/open/guestbook".into(),
+            can_sign_up: true,
+            reason: Some(fill.text("Then Guestbook opens.")),
+        },
+    );
+    add(
+        "signin-failed",
+        &SignIn {
+            page: anonymous.clone(),
+            form: SignIn::form(
+                &fill.text("ada"),
+                Some("That email or username and that password do not belong together.".into()),
+            ),
+            next: "/".into(),
+            can_sign_up: false,
+            reason: None,
+        },
+    );
+    add(
+        "link",
+        &Link {
+            page: anonymous.clone(),
+            token: "t".into(),
+            next: "/".into(),
+        },
+    );
     add("signout", &SignOut { page: page.clone() });
-    add("cli-login", &CliLogin {
-        page: page.clone(),
-        code: fill.text("KDWR-PFTM"),
-        device: fill.text("vestibule on ada-laptop"),
-        asked: ago(20),
-        account: ada.clone(),
-    });
+    add(
+        "cli-login",
+        &CliLogin {
+            page: page.clone(),
+            code: fill.text("KDWR-PFTM"),
+            device: fill.text("vestibule on ada-laptop"),
+            asked: ago(20),
+            account: ada.clone(),
+        },
+    );
     for (name, page, seen_by) in [
         ("invite-anonymous", &anonymous, InvitedAs::Anonymous),
-        ("invite-invited", &page, InvitedAs::Invited { slug: "guestbook".into() }),
+        (
+            "invite-invited",
+            &page,
+            InvitedAs::Invited {
+                slug: "guestbook".into(),
+            },
+        ),
         ("invite-other", &page, InvitedAs::SomebodyElse),
     ] {
-        add(name, &Invite {
-            page: page.clone(),
-            token: "vst_i_t".into(),
-            app: fill.text("Guestbook"),
-            inviter: fill.text("ada"),
-            email: fill.text("grace@example.com"),
-            seen_by,
-        });
+        add(
+            name,
+            &Invite {
+                page: page.clone(),
+                token: "vst_i_t".into(),
+                app: fill.text("Guestbook"),
+                inviter: fill.text("ada"),
+                email: fill.text("grace@example.com"),
+                seen_by,
+            },
+        );
     }
-    let mine = ["Guestbook", "Team lunch", "Invoice reader", "Standup notes", "Shelf"];
-    let mine = fill.list(mine.iter().enumerate().map(|(index, name)| card(index, name, None)).collect());
-    let shared = fill.list(vec![card(0, "Holiday planner", Some("grace")), card(6, "Reading group", Some("edsger"))]);
-    add("dashboard", &Dashboard {
-        page: flashed(Tone::Good, "Guestbook is live: version 4."),
-        total: if filling == Filling::Empty { 0 } else { 14 },
-        mine,
-        shared,
-        query: String::new(),
-        server: "http://localhost:8080".into(),
-    });
-    add("dashboard-search", &Dashboard {
-        page: page.clone(),
-        total: 14,
-        mine: vec![],
-        shared: vec![],
-        query: fill.text("zebra"),
-        server: "http://localhost:8080".into(),
-    });
-    add("dashboard-empty", &Dashboard {
-        page: page.clone(),
-        total: 0,
-        mine: vec![],
-        shared: vec![],
-        query: String::new(),
-        server: "http://localhost:8080".into(),
-    });
-    for (name, is_public, requires_auth) in [("overview", false, true), ("overview-open", true, false), ("overview-team", true, true)] {
-        add(name, &Overview {
+    let mine = [
+        "Guestbook",
+        "Team lunch",
+        "Invoice reader",
+        "Standup notes",
+        "Shelf",
+    ];
+    let mine = fill.list(
+        mine.iter()
+            .enumerate()
+            .map(|(index, name)| card(index, name, None))
+            .collect(),
+    );
+    let shared = fill.list(vec![
+        card(0, "Holiday planner", Some("grace")),
+        card(6, "Reading group", Some("edsger")),
+    ]);
+    add(
+        "dashboard",
+        &Dashboard {
+            page: flashed(Tone::Good, "Guestbook is live: version 4."),
+            total: if filling == Filling::Empty { 0 } else { 14 },
+            mine,
+            shared,
+            query: String::new(),
+            server: "http://localhost:8080".into(),
+        },
+    );
+    add(
+        "dashboard-search",
+        &Dashboard {
             page: page.clone(),
-            app: head(Tab::Overview),
-            is_public,
-            requires_auth,
-            newcomers: Newcomers::OwnGroup,
-            version: (filling != Filling::Empty).then_some(4),
-            published: (filling != Filling::Empty).then(|| ago(5 * HOUR)),
-            people: if filling == Filling::Empty { 0 } else { 3 },
-            memory_bytes: (filling != Filling::Empty).then_some(41_234_567),
-            restarts: Some(1),
-            name_field: Field::new(Kind::Text, "name", "Name").value(fill.text("Guestbook")).at_most(80),
-        });
+            total: 14,
+            mine: vec![],
+            shared: vec![],
+            query: fill.text("zebra"),
+            server: "http://localhost:8080".into(),
+        },
+    );
+    add(
+        "dashboard-empty",
+        &Dashboard {
+            page: page.clone(),
+            total: 0,
+            mine: vec![],
+            shared: vec![],
+            query: String::new(),
+            server: "http://localhost:8080".into(),
+        },
+    );
+    for (name, is_public, requires_auth) in [
+        ("overview", false, true),
+        ("overview-open", true, false),
+        ("overview-team", true, true),
+    ] {
+        add(
+            name,
+            &Overview {
+                page: page.clone(),
+                app: head(Tab::Overview),
+                is_public,
+                requires_auth,
+                newcomers: Newcomers::OwnGroup,
+                version: (filling != Filling::Empty).then_some(4),
+                published: (filling != Filling::Empty).then(|| ago(5 * HOUR)),
+                people: if filling == Filling::Empty { 0 } else { 3 },
+                memory_bytes: (filling != Filling::Empty).then_some(41_234_567),
+                restarts: Some(1),
+                name_field: Field::new(Kind::Text, "name", "Name")
+                    .value(fill.text("Guestbook"))
+                    .at_most(80),
+            },
+        );
     }
     add("confirm-open", &Confirm {
         page: page.clone(),
@@ -273,20 +394,24 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         destroys: true,
         back: "/apps/guestbook".into(),
     });
-    add("confirm-rollback", &Confirm {
-        page: page.clone(),
-        title: "Roll back to version 3?".into(),
-        text: vec![
-            "Version 3 is served again within a second; version 4 stays in the list.".into(),
-            "Data is not rolled back: what people have stored since then stays as it is.".into(),
-        ],
-        action: "/apps/guestbook/versions/3/rollback".into(),
-        hidden: vec![],
-        field: None,
-        button: "Roll back to version 3".into(),
-        destroys: false,
-        back: "/apps/guestbook/versions".into(),
-    });
+    add(
+        "confirm-rollback",
+        &Confirm {
+            page: page.clone(),
+            title: "Roll back to version 3?".into(),
+            text: vec![
+                "Version 3 is served again within a second; version 4 stays in the list.".into(),
+                "Data is not rolled back: what people have stored since then stays as it is."
+                    .into(),
+            ],
+            action: "/apps/guestbook/versions/3/rollback".into(),
+            hidden: vec![],
+            field: None,
+            button: "Roll back to version 3".into(),
+            destroys: false,
+            back: "/apps/guestbook/versions".into(),
+        },
+    );
     let member = |name: &str, full: &str, mode, seen: Option<i64>| Member {
         id: "0198f2c0-0000-7000-8000-000000000001".into(),
         person: Person {
@@ -298,36 +423,56 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         invited: seen.is_some(),
         last_seen: seen.map(ago),
     };
-    let result = |address: &str, outcome| ShareResult { address: fill.text(address), outcome };
-    let link = "http://localhost:8080/invite/vst_i_4pXq0m1R8bT2n6VhJcZs9LwYkEoUaGdF3iQx5B7tMzP".to_owned();
+    let result = |address: &str, outcome| ShareResult {
+        address: fill.text(address),
+        outcome,
+    };
+    let link =
+        "http://localhost:8080/invite/vst_i_4pXq0m1R8bT2n6VhJcZs9LwYkEoUaGdF3iQx5B7tMzP".to_owned();
     for (name, results) in [
         ("people", vec![]),
-        ("people-shared", vec![
-            result("grace@example.com", Outcome::Added),
-            result("linus@example.org", Outcome::Invited { link: link.clone() }),
-            result("edsger@example.com", Outcome::Already),
-            result("barbara@", Outcome::Invalid { reason: fill.text("There is no host after the @.") }),
-        ]),
+        (
+            "people-shared",
+            vec![
+                result("grace@example.com", Outcome::Added),
+                result("linus@example.org", Outcome::Invited { link: link.clone() }),
+                result("edsger@example.com", Outcome::Already),
+                result(
+                    "barbara@",
+                    Outcome::Invalid {
+                        reason: fill.text("There is no host after the @."),
+                    },
+                ),
+            ],
+        ),
     ] {
-        add(name, &People {
-            page: page.clone(),
-            app: head(Tab::People),
-            addresses: People::address_box(&fill.text(""), None),
-            mode: DataMode::Join,
-            results: fill.list(results),
-            members: fill.list(vec![
-                member("grace", "Grace Hopper", DataMode::Join, Some(HOUR)),
-                member("edsger", "Edsger W. Dijkstra", DataMode::OwnCopy, Some(3 * DAY)),
-                member("barbara", "", DataMode::OwnCopy, None),
-            ]),
-            invites: fill.list(vec![Invitation {
-                id: "0198f2c0-0000-7000-8000-000000000002".into(),
-                email: fill.text("linus@example.org"),
+        add(
+            name,
+            &People {
+                page: page.clone(),
+                app: head(Tab::People),
+                addresses: People::address_box(&fill.text(""), None),
                 mode: DataMode::Join,
-                expires: ago(-27 * DAY),
-                link: None,
-            }]),
-        });
+                results: fill.list(results),
+                members: fill.list(vec![
+                    member("grace", "Grace Hopper", DataMode::Join, Some(HOUR)),
+                    member(
+                        "edsger",
+                        "Edsger W. Dijkstra",
+                        DataMode::OwnCopy,
+                        Some(3 * DAY),
+                    ),
+                    member("barbara", "", DataMode::OwnCopy, None),
+                ]),
+                invites: fill.list(vec![Invitation {
+                    id: "0198f2c0-0000-7000-8000-000000000002".into(),
+                    email: fill.text("linus@example.org"),
+                    mode: DataMode::Join,
+                    expires: ago(-27 * DAY),
+                    link: None,
+                }]),
+            },
+        );
     }
     add("versions", &Versions {
         page: page.clone(),
@@ -341,103 +486,148 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             VersionRow { pruned: true, can_activate: false, ..version(1, 40 * DAY, Some("Hello")) },
         ]),
     });
-    let finding = |rule: &str, stops, message: &str| Finding {
+    let finding = |rule: &str, stops, message: &str| {
+        Finding {
         rule: rule.into(),
         stops,
         message: fill.text(message),
         place: fill.maybe("main.py:12:1"),
         excerpt: fill.maybe("11 | from fastapi import FastAPI\n12 | import sqlite3\n   | ^^^^^^^^^^^^^^ imported here\n13 |"),
         fix: fill.maybe("Keep what should stay in vestibule.kv; files of the app are wiped at each publish."),
+    }
     };
-    let stage = |name: &str, state, detail: &str| Stage { name: name.into(), state, detail: fill.text(detail) };
-    add("version", &Version {
-        page: page.clone(),
-        app: head(Tab::Versions),
-        version: live,
-        facts: fill.list(vec![
-            ("App object", "main:app".into()),
-            ("Start command", fill.text("uvicorn main:app --host 0.0.0.0 --port $PORT")),
-            ("Python", "3.12".into()),
-        ]),
-        stages: vec![],
-        log: vec![],
-        findings: fill.list(vec![finding("persistence.sqlite", false, "SQLite files do not outlive a publish.")]),
-        diff: fill.list(parse_unified(&diff)),
-    });
-    add("version-failed", &Version {
-        page: page.clone(),
-        app: head(Tab::Versions),
-        version: failed,
-        facts: vec![],
-        stages: fill.list(vec![
-            stage("Upload", StageState::Done, "12 files, 18 kB"),
-            stage("Check", StageState::Done, "1 thing to consider"),
-            stage("Rewrite", StageState::Done, "wired after main.py:9"),
-            stage("Build", StageState::Failed, "stopped after 4.1 s"),
-            stage("Start", StageState::Ahead, ""),
-            stage("Switch", StageState::Ahead, ""),
-        ]),
-        log: log.clone(),
-        findings: vec![],
-        diff: vec![],
-    });
-    add("logs", &Logs {
-        page: page.clone(),
-        app: head(Tab::Logs),
-        kind: LogKind::Run,
-        version: Some(4),
-        lines: log.clone(),
-        stream: Some("/apps/guestbook/logs/stream?after=9".into()),
-    });
-    add("view", &View {
-        page: page.clone(),
-        slug: "guestbook".into(),
-        name: fill.text("Guestbook"),
-        owner: None,
-        origin: "http://guestbook.localhost:8080".into(),
-        frame: "/_preview/framed".into(),
-        own_tab: "http://guestbook.localhost:8080/.vestibule/start?next=/".into(),
-    });
-    add("view-shared", &View {
-        page: page.clone(),
-        slug: "guestbook".into(),
-        name: fill.text("Guestbook"),
-        owner: Some(fill.text("grace")),
-        origin: "http://guestbook.localhost:8080".into(),
-        frame: "/_preview/hanging".into(),
-        own_tab: "http://guestbook.localhost:8080/.vestibule/start?next=/".into(),
-    });
+    let stage = |name: &str, state, detail: &str| Stage {
+        name: name.into(),
+        state,
+        detail: fill.text(detail),
+    };
+    add(
+        "version",
+        &Version {
+            page: page.clone(),
+            app: head(Tab::Versions),
+            version: live,
+            facts: fill.list(vec![
+                ("App object", "main:app".into()),
+                (
+                    "Start command",
+                    fill.text("uvicorn main:app --host 0.0.0.0 --port $PORT"),
+                ),
+                ("Python", "3.12".into()),
+            ]),
+            stages: vec![],
+            log: vec![],
+            findings: fill.list(vec![finding(
+                "persistence.sqlite",
+                false,
+                "SQLite files do not outlive a publish.",
+            )]),
+            diff: fill.list(parse_unified(&diff)),
+        },
+    );
+    add(
+        "version-failed",
+        &Version {
+            page: page.clone(),
+            app: head(Tab::Versions),
+            version: failed,
+            facts: vec![],
+            stages: fill.list(vec![
+                stage("Upload", StageState::Done, "12 files, 18 kB"),
+                stage("Check", StageState::Done, "1 thing to consider"),
+                stage("Rewrite", StageState::Done, "wired after main.py:9"),
+                stage("Build", StageState::Failed, "stopped after 4.1 s"),
+                stage("Start", StageState::Ahead, ""),
+                stage("Switch", StageState::Ahead, ""),
+            ]),
+            log: log.clone(),
+            findings: vec![],
+            diff: vec![],
+        },
+    );
+    add(
+        "logs",
+        &Logs {
+            page: page.clone(),
+            app: head(Tab::Logs),
+            kind: LogKind::Run,
+            version: Some(4),
+            lines: log.clone(),
+            stream: Some("/apps/guestbook/logs/stream?after=9".into()),
+        },
+    );
+    add(
+        "view",
+        &View {
+            page: page.clone(),
+            slug: "guestbook".into(),
+            name: fill.text("Guestbook"),
+            owner: None,
+            origin: "http://guestbook.localhost:8080".into(),
+            frame: "/_preview/framed".into(),
+            own_tab: "http://guestbook.localhost:8080/.vestibule/start?next=/".into(),
+        },
+    );
+    add(
+        "view-shared",
+        &View {
+            page: page.clone(),
+            slug: "guestbook".into(),
+            name: fill.text("Guestbook"),
+            owner: Some(fill.text("grace")),
+            origin: "http://guestbook.localhost:8080".into(),
+            frame: "/_preview/hanging".into(),
+            own_tab: "http://guestbook.localhost:8080/.vestibule/start?next=/".into(),
+        },
+    );
     for (name, waiting, owned) in [
         ("view-starting", Waiting::Starting, false),
         ("view-crashed", Waiting::Crashed, true),
         ("view-crashed-shared", Waiting::Crashed, false),
         ("view-stopped", Waiting::NotRunning, true),
     ] {
-        add(name, &ViewState {
-            page: page.clone(),
-            slug: "guestbook".into(),
-            name: fill.text("Guestbook"),
-            owned,
-            waiting,
-            log: log.clone(),
-        });
+        add(
+            name,
+            &ViewState {
+                page: page.clone(),
+                slug: "guestbook".into(),
+                name: fill.text("Guestbook"),
+                owned,
+                waiting,
+                log: log.clone(),
+            },
+        );
     }
-    add("profile", &Profile {
-        page: flashed(Tone::Good, "Saved."),
-        head: Account { tab: AccountTab::Profile },
-        form: Profile::form(&fill.text("Ada Lovelace"), None),
-        email: fill.text("ada@example.com"),
-        email_verified: false,
-        username: fill.text("ada"),
-        role: "superadmin".into(),
-        since: ago(100 * DAY),
-    });
-    add("password", &Password {
-        page: page.clone(),
-        head: Account { tab: AccountTab::Password },
-        form: Password::form(true, Some("That is not your present password.".into()), None),
-        username: fill.text("ada"),
-    });
+    add(
+        "profile",
+        &Profile {
+            page: flashed(Tone::Good, "Saved."),
+            head: Account {
+                tab: AccountTab::Profile,
+            },
+            form: Profile::form(&fill.text("Ada Lovelace"), None),
+            email: fill.text("ada@example.com"),
+            email_verified: false,
+            username: fill.text("ada"),
+            role: "superadmin".into(),
+            since: ago(100 * DAY),
+        },
+    );
+    add(
+        "password",
+        &Password {
+            page: page.clone(),
+            head: Account {
+                tab: AccountTab::Password,
+            },
+            form: Password::form(
+                true,
+                Some("That is not your present password.".into()),
+                None,
+            ),
+            username: fill.text("ada"),
+        },
+    );
     let session = |device: &str, is_cli, seen, current| SessionRow {
         id: "0198f2c0-0000-7000-8000-000000000003".into(),
         device: fill.text(device),
@@ -446,29 +636,37 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         last_seen: ago(seen),
         current,
     };
-    add("sessions", &Sessions {
-        page: page.clone(),
-        head: Account { tab: AccountTab::Sessions },
-        sessions: fill.list(vec![
-            session("Firefox on Linux", false, 0, true),
-            session("vestibule on ada-laptop", true, 2 * HOUR, false),
-            session("Safari on iPhone", false, 3 * DAY, false),
-        ]),
-    });
+    add(
+        "sessions",
+        &Sessions {
+            page: page.clone(),
+            head: Account {
+                tab: AccountTab::Sessions,
+            },
+            sessions: fill.list(vec![
+                session("Firefox on Linux", false, 0, true),
+                session("vestibule on ada-laptop", true, 2 * HOUR, false),
+                session("Safari on iPhone", false, 3 * DAY, false),
+            ]),
+        },
+    );
     for (name, page, status) in [
         ("error-404", &page, 404),
         ("error-403", &anonymous, 403),
         ("error-429", &anonymous, 429),
         ("error-500", &page, 500),
     ] {
-        add(name, &ErrorPage {
-            page: page.clone(),
-            status,
-            title: ErrorPage::title_for(status).into(),
-            text: fill.text("What you look for does not exist, or it was not shared with you."),
-            request_id: Some("5f2c91d07ab34e0c".into()),
-            links: vec![NoticeLink::new("/", "All my apps")],
-        });
+        add(
+            name,
+            &ErrorPage {
+                page: page.clone(),
+                status,
+                title: ErrorPage::title_for(status).into(),
+                text: fill.text("What you look for does not exist, or it was not shared with you."),
+                request_id: Some("5f2c91d07ab34e0c".into()),
+                links: vec![NoticeLink::new("/", "All my apps")],
+            },
+        );
     }
     pages
 }

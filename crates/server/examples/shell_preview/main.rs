@@ -31,7 +31,9 @@ async fn index() -> Html<String> {
             )
         })
         .collect();
-    Html(format!("<!doctype html><title>Pages</title><ul>{links}</ul>"))
+    Html(format!(
+        "<!doctype html><title>Pages</title><ul>{links}</ul>"
+    ))
 }
 
 async fn page(Path(name): Path<String>, Query(query): Query<HashMap<String, String>>) -> Response {
@@ -45,9 +47,13 @@ async fn page(Path(name): Path<String>, Query(query): Query<HashMap<String, Stri
         std::future::pending::<()>().await;
     }
     if name == "framed" {
-        return Html("<!doctype html><title>App</title><h1>The app</h1><p>In its frame.").into_response();
+        return Html("<!doctype html><title>App</title><h1>The app</h1><p>In its frame.")
+            .into_response();
     }
-    match fixtures::all(filling, theme).into_iter().find(|page| page.name == name) {
+    match fixtures::all(filling, theme)
+        .into_iter()
+        .find(|page| page.name == name)
+    {
         Some(page) => {
             let policy = content_security_policy(Apps::Framed("'self'"));
             ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page.html)).into_response()
@@ -58,7 +64,9 @@ async fn page(Path(name): Path<String>, Query(query): Query<HashMap<String, Stri
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port: u16 = std::env::args().nth(1).map_or(Ok(8090), |port| port.parse())?;
+    let port: u16 = std::env::args()
+        .nth(1)
+        .map_or(Ok(8090), |port| port.parse())?;
     let router = Router::new()
         .route("/", get(index))
         .route("/_preview/{name}", get(page))

@@ -42,48 +42,41 @@ pub enum LineKind {
 }
 
 /// Reads a unified diff (POSIX `diff -u`). Lines that belong to no hunk are left out; nothing is an error.
+///
+/// The line counts in the heads of hunks are not relied on, since not every maker of diffs gets them right: a file
+/// begins where three lines in a row look like its head.
 pub fn parse_unified(text: &str) -> Vec<FileDiff> {
     let mut files: Vec<FileDiff> = Vec::new();
-    let mut made_from_nothing = false;
-    // What the hunk's head promises is still to come: only that tells a cut `-- x` from a new file's head.
-    let (mut old_left, mut new_left) = (0_u32, 0_u32);
     let (mut old, mut new) = (0_u32, 0_u32);
-    for line in text.split_terminator('\n') {
-        if old_left == 0 && new_left == 0 {
-            if let Some(path) = line.strip_prefix("--- ") {
-                made_from_nothing = path.trim_end() == "/dev/null";
-            } else if let Some(path) = line.strip_prefix("+++ ") {
-                files.push(FileDiff {
-                    path: clean_path(path),
-                    is_new: std::mem::take(&mut made_from_nothing),
-                    added: 0,
-                    cut: 0,
-                    lines: Vec::new(),
-                });
-            } else if let (Some(file), Some(head)) = (files.last_mut(), hunk_head(line)) {
-                ((old, old_left), (new, new_left)) = head;
-                if !file.lines.is_empty() || old > 1 {
-                    let text = format!("line {new}");
-                    file.lines.push(DiffLine {
-                        kind: LineKind::Hunk,
-                        old: None,
-                        new: None,
-                        text,
-                    });
-                }
-            }
+    let mut lines = text.split_terminator('\n');
+    while let Some(line) = lines.next() {
+        if let Some(file) = file_head(line, lines.clone()) {
+            files.push(file);
+            lines.next();
             continue;
         }
         let Some(file) = files.last_mut() else {
             continue;
         };
+        if let Some(first) = hunk_head(line) {
+            (old, new) = first;
+            if !file.lines.is_empty() || old > 1 {
+                let text = format!("line {new}");
+                file.lines.push(DiffLine {
+                    kind: LineKind::Hunk,
+                    old: None,
+                    new: None,
+                    text,
+                });
+            }
+            continue;
+        }
         let (kind, text) = match line.as_bytes().first() {
             Some(b'+') => (LineKind::Added, &line[1..]),
             Some(b'-') => (LineKind::Cut, &line[1..]),
             Some(b' ') => (LineKind::Same, &line[1..]),
             // "\ No newline at end of file" says something about the line before.
-            Some(b'\\') => continue,
-            _ => (LineKind::Same, line),
+            _ => continue,
         };
         file.added += usize::from(kind == LineKind::Added);
         file.cut += usize::from(kind == LineKind::Cut);
@@ -96,16 +89,28 @@ pub fn parse_unified(text: &str) -> Vec<FileDiff> {
         if kind != LineKind::Added {
             row.old = Some(old);
             old = old.saturating_add(1);
-            old_left = old_left.saturating_sub(1);
         }
         if kind != LineKind::Cut {
             row.new = Some(new);
             new = new.saturating_add(1);
-            new_left = new_left.saturating_sub(1);
         }
         file.lines.push(row);
     }
     files
+}
+
+/// The file that begins at `line`, if it does.
+fn file_head<'a>(line: &str, mut following: impl Iterator<Item = &'a str>) -> Option<FileDiff> {
+    let old = line.strip_prefix("--- ")?;
+    let new = following.next()?.strip_prefix("+++ ")?;
+    hunk_head(following.next()?)?;
+    Some(FileDiff {
+        path: clean_path(new),
+        is_new: old.trim_end() == "/dev/null",
+        added: 0,
+        cut: 0,
+        lines: Vec::new(),
+    })
 }
 
 /// `b/main.py<TAB>2026-…` is `main.py`.
@@ -114,17 +119,12 @@ fn clean_path(path: &str) -> String {
     path.strip_prefix("b/").unwrap_or(path).to_owned()
 }
 
-/// `@@ -1,3 +1,4 @@`: first line and number of lines, before and after.
-fn hunk_head(line: &str) -> Option<((u32, u32), (u32, u32))> {
+/// `@@ -1,3 +1,4 @@`: the first line before and after.
+fn hunk_head(line: &str) -> Option<(u32, u32)> {
     let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;
-    let range = |text: &str| -> Option<(u32, u32)> {
-        match text.split_once(',') {
-            Some((first, count)) => Some((first.parse().ok()?, count.parse().ok()?)),
-            None => Some((text.parse().ok()?, 1)),
-        }
-    };
-    Some((range(old)?, range(new)?))
+    let first = |range: &str| range.split(',').next()?.parse().ok();
+    Some((first(old)?, first(new)?))
 }
 
 #[cfg(test)]
