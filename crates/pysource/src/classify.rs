@@ -11,7 +11,7 @@ use crate::finding::{self, Finding, Severity};
 use crate::module::{Bound, Module};
 use crate::outcome::{Binding, Classified, FoundBy, PythonRequest, PythonVersion};
 use crate::parse::on_deep_stack;
-use crate::project::{Parsed, Project, Source, dotted_name, is_side_file};
+use crate::project::{Parsed, Project, Source, dotted_name, is_python, is_side_file};
 use crate::resolve::{Factory, FactoryPlace, Object, Origin, Resolver};
 
 /// What the caller wishes.
@@ -109,7 +109,7 @@ fn rank(path: &str) -> usize {
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        ["src", "main.py"] | ["src", "app.py"] => 10,
+        ["src", "main.py" | "app.py"] => 10,
         ["src", _, "main.py"] => 11,
         [_, "main.py"] => 12,
         _ => ANYWHERE,
@@ -243,7 +243,7 @@ impl<'a> Search<'a> {
             let dotted = dotted_name(&root, file)?;
             Some((file, dotted, (!root.is_empty()).then_some(root)))
         };
-        if name.ends_with(".py") || name.contains('/') {
+        if is_python(name) || name.contains('/') {
             let path = name.trim_start_matches("./");
             let file = self.source.python_files().find(|file| *file == path)?;
             return with_root(file, self.source.import_root(file));
@@ -315,7 +315,7 @@ impl<'a> Search<'a> {
             let Some(module) = self.source.module(file) else {
                 continue;
             };
-            if crate::dropped::is_generated(&module.text.text) {
+            if crate::dropped::is_generated(&module.text.characters) {
                 continue;
             }
             self.examine(
@@ -331,7 +331,7 @@ impl<'a> Search<'a> {
             Some(origin) => !mounted.iter().any(|mount| mount.same(origin)),
             None => true,
         });
-        self.drop_inner(&mut candidates);
+        Self::drop_inner(&mut candidates);
         candidates
             .sort_by(|a, b| (a.rank, a.name_rank, a.file).cmp(&(b.rank, b.name_rank, b.file)));
         let best = candidates
@@ -368,7 +368,7 @@ impl<'a> Search<'a> {
                 several => Err(self.ambiguous(several)),
             };
         }
-        self.from_factories(&factories)
+        self.serve_factory(&factories)
             .or_else(|| {
                 let found = weak
                     .iter()
@@ -454,7 +454,7 @@ impl<'a> Search<'a> {
 
     /// Of candidates that are one object under several names, keeps the best; the place it is
     /// re-exported from counts when it ranks better than the place it is made.
-    fn drop_inner(&self, candidates: &mut Vec<Candidate<'a>>) {
+    fn drop_inner(candidates: &mut Vec<Candidate<'a>>) {
         candidates.sort_by_key(|candidate| (candidate.rank, candidate.name_rank));
         let mut seen: Vec<Origin<'a>> = Vec::new();
         candidates.retain(|candidate| match &candidate.origin {
@@ -550,7 +550,7 @@ impl<'a> Search<'a> {
             .collect()
     }
 
-    fn from_factories(
+    fn serve_factory(
         &self,
         factories: &[(&'a Module, Factory<'a>)],
     ) -> Option<Result<Classified, Vec<Finding>>> {
@@ -605,9 +605,8 @@ impl<'a> Search<'a> {
             format!("None of the {looked_at} modules looked at makes a FastAPI app.")
         };
         if let Some(router) = routers.first() {
-            message.push_str(&format!(
-                " There is a router, `{router}`, but no app that includes it."
-            ));
+            message =
+                format!("{message} There is a router, `{router}`, but no app that includes it.");
         }
         let finding = Finding::new(
             "runtime.entry-missing",

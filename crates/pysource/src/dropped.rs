@@ -9,6 +9,9 @@ use crate::finding::{Finding, Severity};
 use crate::names::GENERATED_PREFIX;
 use crate::project::Project;
 
+/// The Python files that go into every published app, as (name, contents without marker).
+pub const DROPPED: &[(&str, &str)] = &[];
+
 /// Puts the marker line above `contents`.
 pub(crate) fn with_marker(contents: &str) -> String {
     let hash = hex::encode(Sha256::digest(contents.as_bytes()));

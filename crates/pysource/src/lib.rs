@@ -1,4 +1,4 @@
-//! Reads and rewrites the Python source of a FastAPI project: finds the app, says what will not work
+//! Reads and rewrites the Python source of a `FastAPI` project: finds the app, says what will not work
 //! here, wires the gate in and lists what has to be installed.
 //!
 //! Everything works on values: a project is a map from path to bytes and the results are values too.
@@ -26,6 +26,7 @@ mod wiring;
 pub use checks::check;
 pub use classify::{Options, classify};
 pub use deps::dependencies;
+pub use dropped::DROPPED;
 pub use finding::{Finding, Severity, sort};
 pub use outcome::{
     Binding, Classified, DependencySet, DependencySource, FoundBy, PythonRequest, PythonVersion,

@@ -177,7 +177,7 @@ impl Module {
 
     /// The source of a node.
     pub(crate) fn slice(&self, node: impl Ranged) -> &str {
-        &self.text.text[node.range()]
+        &self.text.characters[node.range()]
     }
 
     /// Places a finding at a node.
@@ -212,7 +212,7 @@ pub(crate) fn is_main_guard(test: &Expr) -> bool {
         .into_iter()
         .flatten();
     let is_name = |expr: &Expr| matches!(expr, Expr::Name(name) if name.id == "__name__");
-    let is_main = |expr: &Expr| matches!(expr, Expr::StringLiteral(text) if text.value.to_str() == "__main__");
+    let is_main = |expr: &Expr| matches!(expr, Expr::StringLiteral(literal) if literal.value.to_str() == "__main__");
     sides.clone().any(is_name) && sides.any(is_main)
 }
 
@@ -233,7 +233,7 @@ fn collect_binds<'a>(stmt: &'a Stmt, top: &'a Stmt, binds: &mut Vec<Bind<'a>>) {
             value,
             stmt,
             top,
-        })
+        });
     };
     match stmt {
         Stmt::FunctionDef(def) => bind(&def.name, Bound::Function(def)),
@@ -496,7 +496,7 @@ fn collect_waivers(text: &Text, tree: &Tree) -> BTreeMap<u32, BTreeSet<String>> 
         .iter()
         .filter(|token| token.kind() == TokenKind::Comment)
     {
-        let comment = &text.text[token.range()];
+        let comment = &text.characters[token.range()];
         let Some((_, rules)) = comment.split_once(names::ALLOW_COMMENT) else {
             continue;
         };

@@ -2,7 +2,7 @@
 
 /// The module with the gate.
 pub(crate) const AUTH_MODULE: &str = "vestibule_auth";
-/// The function that wires the gate into a FastAPI object.
+/// The function that wires the gate into a `FastAPI` object.
 pub(crate) const INIT_FUNCTION: &str = "init_vestibule_auth";
 /// The ASGI class in [`AUTH_MODULE`] that gates any ASGI app it is given.
 pub(crate) const GATE_CLASS: &str = "VestibuleGate";

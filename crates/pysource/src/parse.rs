@@ -273,8 +273,8 @@ mod tests {
             refused(&format!("x{}\n", "()".repeat(50_000))),
             "an expression is too long"
         );
-        let blocks: String = (0..3_000)
-            .map(|depth| format!("{}if x:\n", " ".repeat(depth)))
+        let blocks: String = (0..1_500)
+            .flat_map(|depth| [" ".repeat(depth), "if x:\n".to_owned()])
             .collect();
         assert_eq!(refused(&blocks), "too many levels of indentation");
         assert_eq!(refused(&format!("(\n{blocks}")), "a bracket is not closed");

@@ -103,7 +103,7 @@ impl<'a> Source<'a> {
         Some(
             slot.get_or_init(|| match Text::decode(&self.project.files[path]) {
                 Err(error) => Parsed::Undecodable(error),
-                Ok(text) => match parse(&text.text, version) {
+                Ok(text) => match parse(&text.characters, version) {
                     Err(error) => Parsed::Invalid(Box::new(text), error),
                     Ok(tree) => Parsed::Module(Box::new(Module::new(path.clone(), text, tree))),
                 },
@@ -276,6 +276,7 @@ pub(crate) fn is_side_file(path: &str) -> bool {
         )
 }
 
-fn is_python(path: &str) -> bool {
+/// Whether a path names Python source.
+pub(crate) fn is_python(path: &str) -> bool {
     path.len() > 3 && path.as_bytes()[path.len() - 3..].eq_ignore_ascii_case(b".py")
 }

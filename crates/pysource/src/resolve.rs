@@ -1,4 +1,4 @@
-//! What names and expressions stand for: which classes are FastAPI, which objects are apps, which
+//! What names and expressions stand for: which classes are `FastAPI`, which objects are apps, which
 //! functions make them. Follows assignments and imports inside the project; whatever cannot be proved
 //! from the text is [`Object::Unknown`], never guessed.
 
@@ -23,9 +23,9 @@ pub(crate) type BindTable<'a> = Rc<HashMap<&'a str, Vec<Bind<'a>>>>;
 /// The object a name stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Object<'a> {
-    /// A FastAPI app, made by these bindings.
+    /// A `FastAPI` app, made by these bindings.
     App(Origin<'a>),
-    /// Something that was given a FastAPI app and may serve in its place (an outer ASGI app).
+    /// Something that was given a `FastAPI` app and may serve in its place (an outer ASGI app).
     Wrapped(Origin<'a>),
     /// It may be an app, but that shows only when it runs.
     Unknown,
@@ -61,7 +61,7 @@ impl Origin<'_> {
     }
 }
 
-/// A function that returns a FastAPI app.
+/// A function that returns a `FastAPI` app.
 #[derive(Debug, Clone)]
 pub(crate) struct Factory<'a> {
     pub(crate) def: &'a ast::StmtFunctionDef,
@@ -160,7 +160,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Whether `expr` is the class FastAPI or a subclass of it.
+    /// Whether `expr` is the class `FastAPI` or a subclass of it.
     fn is_app_class_in(&self, module: &'a Module, expr: &Expr, steps: usize) -> bool {
         let Some(steps) = self.step(steps) else {
             return false;
@@ -425,7 +425,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Whether a call constructs a FastAPI app or calls a function that provably returns one.
+    /// Whether a call constructs a `FastAPI` app or calls a function that provably returns one.
     fn makes_app(&self, module: &'a Module, call: &'a ast::ExprCall, steps: usize) -> bool {
         self.is_app_class_in(module, &call.func, steps)
             || self

@@ -151,7 +151,7 @@ struct Edit {
 /// The module's bytes with the calls inserted; `None` when that cannot be done safely.
 fn apply(module: &Module, places: &[Place<'_>], classified: &Classified) -> Option<Vec<u8>> {
     let text = &module.text;
-    let original = text.encode(&text.text)?;
+    let original = text.encode(&text.characters)?;
     if places.is_empty() {
         return Some(original);
     }
@@ -160,14 +160,14 @@ fn apply(module: &Module, places: &[Place<'_>], classified: &Classified) -> Opti
         .flat_map(|place| edits_for(module, place))
         .collect();
     edits.sort_by_key(|edit| edit.at);
-    let mut rewritten = String::with_capacity(text.text.len() + 256 * edits.len());
+    let mut rewritten = String::with_capacity(text.characters.len() + 256 * edits.len());
     let mut done = 0;
     for edit in &edits {
-        rewritten.push_str(text.text.get(done..edit.at)?);
+        rewritten.push_str(text.characters.get(done..edit.at)?);
         rewritten.push_str(&edit.insert);
         done = edit.at + edit.remove;
     }
-    rewritten.push_str(text.text.get(done..)?);
+    rewritten.push_str(text.characters.get(done..)?);
     parse(&rewritten, classified.grammar).ok()?;
     text.encode(&rewritten)
 }
@@ -204,7 +204,7 @@ fn insertion(module: &Module, stmt: &Stmt, name: &str, returned: Option<&str>) -
     ];
     statements.extend(returned.map(|name| format!("return {name}")));
     let line_start = text.line_start(start);
-    let before = &text.text[line_start..start];
+    let before = &text.characters[line_start..start];
     let indentation: String = before
         .chars()
         .take_while(|c| matches!(c, ' ' | '\t' | '\u{c}'))
@@ -256,7 +256,7 @@ fn is_inline_suite(module: &Module, start: usize) -> bool {
     let mut line: Vec<TokenKind> = tokens[..here]
         .iter()
         .rev()
-        .map(|token| token.kind())
+        .map(ruff_python_ast::token::Token::kind)
         .take_while(|kind| !matches!(kind, TokenKind::Newline))
         .filter(|kind| !kind.is_trivia() && !matches!(kind, TokenKind::Indent | TokenKind::Dedent))
         .collect();

@@ -18,7 +18,7 @@ enum Coding {
 #[derive(Debug)]
 pub(crate) struct Text {
     /// The characters, without a byte-order mark, with the file's own line endings.
-    pub(crate) text: String,
+    pub(crate) characters: String,
     bom: bool,
     coding: Coding,
     line_starts: Vec<usize>,
@@ -67,17 +67,16 @@ impl Text {
             },
             Coding::Latin1 => body.iter().map(|&byte| char::from(byte)).collect(),
             Coding::Other(encoding) => {
-                match encoding.decode_without_bom_handling_and_without_replacement(body) {
-                    Some(text) => text.into_owned(),
-                    None => {
-                        let (text, _) = encoding.decode_without_bom_handling(body);
-                        let before = text.find('\u{fffd}').unwrap_or(0);
-                        return Err(DecodeError {
-                            line: count_lines(&text[..before]),
-                            reason: format!("a byte is not {}", encoding.name()),
-                        });
-                    }
-                }
+                let strict = encoding.decode_without_bom_handling_and_without_replacement(body);
+                let Some(text) = strict else {
+                    let (text, _) = encoding.decode_without_bom_handling(body);
+                    let before = text.find('\u{fffd}').unwrap_or(0);
+                    return Err(DecodeError {
+                        line: count_lines(&text[..before]),
+                        reason: format!("a byte is not {}", encoding.name()),
+                    });
+                };
+                text.into_owned()
             }
         };
         Ok(Self::from_parts(text, bom, coding))
@@ -108,7 +107,7 @@ impl Text {
     fn from_parts(text: String, bom: bool, coding: Coding) -> Self {
         let line_starts = line_starts(&text);
         Self {
-            text,
+            characters: text,
             bom,
             coding,
             line_starts,
@@ -148,8 +147,8 @@ impl Text {
 
     /// The line and column of a byte offset into `text`, both from 1, the column in characters.
     pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
-        let mut offset = offset.min(self.text.len());
-        while !self.text.is_char_boundary(offset) {
+        let mut offset = offset.min(self.characters.len());
+        while !self.characters.is_char_boundary(offset) {
             offset -= 1;
         }
         let line = self
@@ -157,14 +156,16 @@ impl Text {
             .partition_point(|&start| start <= offset)
             .max(1)
             - 1;
-        let column = self.text[self.line_starts[line]..offset].chars().count();
+        let column = self.characters[self.line_starts[line]..offset]
+            .chars()
+            .count();
         (number(line + 1), number(column + 1))
     }
 
     /// The text of the line an offset is on, without its ending.
     pub(crate) fn line_at(&self, offset: usize) -> &str {
         let start = self.line_start(offset);
-        let rest = &self.text[start..];
+        let rest = &self.characters[start..];
         &rest[..rest.find(['\n', '\r']).unwrap_or(rest.len())]
     }
 
@@ -187,7 +188,7 @@ impl Text {
             - 1;
         let own = self.line_starts.get(line + 1);
         let end = own.copied().unwrap_or(self.line_starts[line]);
-        match self.text[..end].as_bytes() {
+        match &self.characters.as_bytes()[..end] {
             [.., b'\r', b'\n'] => "\r\n",
             [.., b'\r'] => "\r",
             _ => "\n",
@@ -302,19 +303,22 @@ mod tests {
     fn a_byte_order_mark_is_kept_and_not_counted() {
         let text = Text::decode(b"\xef\xbb\xbfapp = 1\n").unwrap();
         assert_eq!(text.position(0), (1, 1));
-        assert_eq!(text.encode(&text.text).unwrap(), b"\xef\xbb\xbfapp = 1\n");
+        assert_eq!(
+            text.encode(&text.characters).unwrap(),
+            b"\xef\xbb\xbfapp = 1\n"
+        );
     }
 
     #[test]
     fn a_declared_coding_is_used_both_ways() {
         let bytes = b"# -*- coding: latin-1 -*-\nx = '\xe9'\n";
         let text = Text::decode(bytes).unwrap();
-        assert!(text.text.contains('é'));
-        assert_eq!(text.encode(&text.text).unwrap(), bytes);
+        assert!(text.characters.contains('é'));
+        assert_eq!(text.encode(&text.characters).unwrap(), bytes);
         let bytes = b"#!/usr/bin/python\n# vim: set fileencoding=koi8-r :\nx = '\xc1'\n";
         let text = Text::decode(bytes).unwrap();
-        assert!(text.text.contains('а'));
-        assert_eq!(text.encode(&text.text).unwrap(), bytes);
+        assert!(text.characters.contains('а'));
+        assert_eq!(text.encode(&text.characters).unwrap(), bytes);
     }
 
     #[test]

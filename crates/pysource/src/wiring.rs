@@ -59,7 +59,7 @@ pub(crate) fn plan<'a>(source: Source<'a>, classified: &Classified) -> Wiring<'a
         };
     }
     match resolver.object(entry, &classified.attribute) {
-        Object::App(origin) => app_plan(&resolver, entry, &classified.attribute, origin),
+        Object::App(origin) => app_plan(&resolver, entry, &classified.attribute, &origin),
         Object::Wrapped(_) => Wiring::Wrap {
             reason: "another app is put around it",
         },
@@ -99,7 +99,7 @@ fn app_plan<'a>(
     resolver: &Resolver<'a>,
     entry: &'a Module,
     attribute: &str,
-    origin: Origin<'a>,
+    origin: &Origin<'a>,
 ) -> Wiring<'a> {
     let module = origin.module;
     let none = Wiring::Insert {

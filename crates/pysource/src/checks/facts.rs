@@ -17,7 +17,7 @@ pub(crate) struct Facts<'a> {
 /// A call and where it runs.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    pub(crate) call: &'a ast::ExprCall,
+    pub(crate) node: &'a ast::ExprCall,
     /// The dotted name of what is called, if it comes from a library or the SDK.
     pub(crate) dotted: Option<String>,
     /// The called attribute or name itself (`connect` of `sqlite3.connect`).
@@ -85,7 +85,10 @@ fn startup_names(context: &Context<'_>) -> Vec<String> {
         fn visit_expr(&mut self, expr: &'a Expr) {
             if let Expr::Call(call) = expr {
                 for keyword in &call.arguments.keywords {
-                    let name = keyword.arg.as_ref().map(|name| name.as_str());
+                    let name = keyword
+                        .arg
+                        .as_ref()
+                        .map(ruff_python_ast::Identifier::as_str);
                     if matches!(name, Some("lifespan" | "on_startup")) {
                         self.take(&keyword.value);
                     }
@@ -172,7 +175,7 @@ impl<'a> Visitor<'a> for Walk<'a, '_> {
             };
             let context = self.context;
             self.facts.calls.push(Call {
-                call,
+                node: call,
                 dotted: context.outside_name(&call.func),
                 last,
                 function: self.function,

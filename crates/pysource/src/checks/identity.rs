@@ -44,7 +44,7 @@ pub(super) fn check(context: &Context<'_>, facts: &Facts<'_>, found: &mut Vec<Fi
         session_middleware(context, call, found);
         if call.last == "set_cookie" && signs_in_same_function(facts, call) {
             found.push(context.at(
-                call.call,
+                call.node,
                 "identity.session-jwt",
                 Severity::Error,
                 "This cookie carries a session that the app signs itself.",
@@ -107,7 +107,7 @@ fn password_flow(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding
         return;
     };
     if dotted.starts_with("fastapi.security") {
-        found.push(flow(context, call.call, flow_name));
+        found.push(flow(context, call.node, flow_name));
     }
 }
 
@@ -126,14 +126,14 @@ fn session_middleware(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Fi
     if !matches!(call.last, "add_middleware" | "Middleware") {
         return;
     }
-    let is_session = call.call.arguments.args.first().is_some_and(|argument| {
+    let is_session = call.node.arguments.args.first().is_some_and(|argument| {
         context
             .outside_name(argument)
             .is_some_and(|name| name.ends_with("sessions.SessionMiddleware"))
     });
     if is_session {
         found.push(context.at(
-            call.call,
+            call.node,
             "identity.session-jwt",
             Severity::Warning,
             "`SessionMiddleware` keeps a session in a cookie of the app's own.",
@@ -152,7 +152,7 @@ fn signs_in_same_function(facts: &Facts<'_>, cookie: &Call<'_>) -> bool {
                 "jwt.encode" | "jose.jwt.encode" | "jose.jws.sign" | "authlib.jose.jwt.encode"
             )
         }) || matches!(call.last, "dumps" | "sign")
-            && matches!(&*call.call.func, Expr::Attribute(_))
+            && matches!(&*call.node.func, Expr::Attribute(_))
             && call
                 .dotted
                 .as_deref()

@@ -99,7 +99,7 @@ pub fn check(project: &Project, classified: &Classified) -> Vec<Finding> {
                 findings.extend(unreadable(source, file, severity));
                 continue;
             };
-            if dropped::is_generated(&module.text.text) {
+            if dropped::is_generated(&module.text.characters) {
                 continue;
             }
             let context = Context {
@@ -141,7 +141,7 @@ pub fn check(project: &Project, classified: &Classified) -> Vec<Finding> {
 }
 
 fn reads_environment(module: &Module) -> bool {
-    let text = &module.text.text;
+    let text = &module.text.characters;
     module
         .imports()
         .iter()

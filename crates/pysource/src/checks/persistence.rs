@@ -88,7 +88,7 @@ fn sqlite(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>) -> b
     ) {
         return false;
     }
-    let database = call.call.arguments.find_argument_value("database", 0);
+    let database = call.node.arguments.find_argument_value("database", 0);
     let shown = database.map_or_else(String::new, |database| {
         shorten(context.module.slice(database))
     });
@@ -106,7 +106,7 @@ fn sqlite(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>) -> b
         )
     };
     found.push(context.at(
-        call.call,
+        call.node,
         "persistence.sqlite",
         severity,
         message,
@@ -128,8 +128,8 @@ fn shorten(text: &str) -> String {
 }
 
 fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: &mut Vec<Finding>) {
-    let arguments = &call.call.arguments;
-    let is_open = match (call.dotted.as_deref(), &*call.call.func) {
+    let arguments = &call.node.arguments;
+    let is_open = match (call.dotted.as_deref(), &*call.node.func) {
         (Some("io.open" | "codecs.open" | "aiofiles.open"), _) => true,
         (None, Expr::Name(name)) => {
             name.id == "open"
@@ -142,7 +142,7 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
         }
         _ => false,
     };
-    let is_path_open = call.last == "open" && is_path(context, call.call);
+    let is_path_open = call.last == "open" && is_path(context, call.node);
     let certain = if is_open || is_path_open {
         let position = usize::from(is_open);
         match arguments.find_argument_value("mode", position) {
@@ -155,7 +155,7 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
         }
     } else {
         let writes = match call.last {
-            "write_text" | "write_bytes" => matches!(&*call.call.func, Expr::Attribute(_)),
+            "write_text" | "write_bytes" => matches!(&*call.node.func, Expr::Attribute(_)),
             "to_csv" | "to_excel" | "to_parquet" | "to_json" | "to_pickle" => {
                 call.dotted.is_none() && arguments.find_argument_value("path_or_buf", 0).is_some()
             }
@@ -169,7 +169,7 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
     };
     let temporary =
         |text: &str| text.contains("/tmp") || text.contains("tempfile") || text.contains("TMPDIR");
-    let in_temporary = temporary(context.module.slice(call.call))
+    let in_temporary = temporary(context.module.slice(call.node))
         || facts.calls.iter().any(|other| {
             other.function == call.function
                 && call.function.is_some()
@@ -181,9 +181,9 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
     if in_temporary {
         return;
     }
-    let shown = shorten(context.module.slice(call.call));
+    let shown = shorten(context.module.slice(call.node));
     found.push(context.at(
-        call.call,
+        call.node,
         "persistence.file-write",
         Severity::Warning,
         if certain {

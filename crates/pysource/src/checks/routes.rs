@@ -165,7 +165,7 @@ pub(super) fn check(
         }
     }
     for call in &facts.calls {
-        route(context, call.call, ADDERS, call.call, prefixes, found);
+        route(context, call.node, ADDERS, call.node, prefixes, found);
     }
 }
 

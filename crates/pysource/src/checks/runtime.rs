@@ -32,7 +32,7 @@ fn server_run(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>) 
         call.dotted.as_deref(),
         Some("uvicorn.run" | "hypercorn.run" | "granian.run")
     ) || call.last == "run"
-        && matches!(&*call.call.func, Expr::Attribute(attribute)
+        && matches!(&*call.node.func, Expr::Attribute(attribute)
         if matches!(&*attribute.value, Expr::Name(name)
             if matches!(
                 context.resolver.object(context.module, &name.id),
@@ -43,17 +43,17 @@ fn server_run(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>) 
     }
     if call.main_only {
         let host = string(
-            call.call
+            call.node
                 .arguments
                 .find_keyword("host")
                 .map(|keyword| &keyword.value),
         );
         let local = matches!(host, Some("127.0.0.1" | "localhost" | "::1"));
-        let port = call.call.arguments.find_keyword("port");
+        let port = call.node.arguments.find_keyword("port");
         let fixed = port.is_some_and(|port| matches!(port.value, Expr::NumberLiteral(_)));
         if local || fixed {
             found.push(context.at(
-                call.call,
+                call.node,
                 "runtime.host-binding",
                 Severity::Info,
                 "The address given here is for running the app by hand.",
@@ -64,7 +64,7 @@ fn server_run(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>) 
         return;
     }
     found.push(context.at(
-        call.call,
+        call.node,
         "runtime.blocking-run",
         Severity::Error,
         "This starts a server while the module is being imported.",
@@ -81,8 +81,8 @@ fn self_address(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>
             Some("httpx" | "requests" | "aiohttp" | "urllib")
         )
     });
-    let address = call.call.arguments.args.iter().chain(
-        call.call
+    let address = call.node.arguments.args.iter().chain(
+        call.node
             .arguments
             .keywords
             .iter()
@@ -97,7 +97,7 @@ fn self_address(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Finding>
         });
     if let (true, false, Some(local)) = (client, call.main_only, local) {
         found.push(context.at(
-            call.call,
+            call.node,
             "runtime.self-address",
             Severity::Warning,
             format!("`{local}` is an address on the developer's machine."),
@@ -121,7 +121,7 @@ fn store_key(call: &Call<'_>) -> Option<String> {
     if !is_store_call(call) {
         return None;
     }
-    literal_start(call.call)
+    literal_start(call.node)
 }
 
 fn literal_start(call: &ExprCall) -> Option<String> {
@@ -130,7 +130,10 @@ fn literal_start(call: &ExprCall) -> Option<String> {
         named
             .filter(|keyword| {
                 matches!(
-                    keyword.arg.as_ref().map(|name| name.as_str()),
+                    keyword
+                        .arg
+                        .as_ref()
+                        .map(ruff_python_ast::Identifier::as_str),
                     Some("key" | "prefix")
                 )
             })
@@ -160,7 +163,7 @@ fn startup_store(
     let shared = key.starts_with("shared:") || key.starts_with("public:");
     found.push(if shared {
         context.at(
-            call.call,
+            call.node,
             "runtime.startup-kv",
             Severity::Info,
             format!("`{key}` is used while the app starts."),
@@ -169,7 +172,7 @@ fn startup_store(
         )
     } else {
         context.at(
-            call.call,
+            call.node,
             "runtime.startup-kv",
             Severity::Warning,
             format!("`{key}` is a personal key, used while the app starts."),
@@ -193,7 +196,7 @@ fn near_prefix(context: &Context<'_>, call: &Call<'_>, key: &str, found: &mut Ve
         _ => return,
     };
     found.push(context.at(
-        call.call,
+        call.node,
         "sdk.key-prefix",
         Severity::Info,
         format!("`{prefix}:` is not a scope, so this key is personal."),
@@ -206,7 +209,7 @@ fn near_prefix(context: &Context<'_>, call: &Call<'_>, key: &str, found: &mut Ve
 fn thread_targets<'a>(facts: &Facts<'a>) -> BTreeSet<&'a str> {
     let mut targets = BTreeSet::new();
     for call in &facts.calls {
-        let arguments = &call.call.arguments;
+        let arguments = &call.node.arguments;
         let target = match call.last {
             "Thread" | "Timer"
                 if call
@@ -239,7 +242,7 @@ fn in_thread(
         .is_some_and(|index| targets.contains(facts.functions[index].def.name.as_str()));
     if inside {
         found.push(context.at(
-            call.call,
+            call.node,
             "runtime.kv-in-thread",
             Severity::Warning,
             "This runs in a thread of its own, where the viewer is not known.",

@@ -273,7 +273,7 @@ const ALTERNATIVES: &[(&str, &[&str])] = &[
     ("pkg_resources", &["setuptools"]),
 ];
 
-/// What FastAPI brings along by itself.
+/// What `FastAPI` brings along by itself.
 const WITH_FASTAPI: &[&str] = &["starlette", "pydantic", "anyio", "typing-extensions"];
 
 /// What `fastapi[standard]` (or `[all]`) brings along.

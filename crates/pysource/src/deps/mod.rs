@@ -98,13 +98,10 @@ fn gather(source: Source<'_>, graph: &Graph, classified: &Classified) -> Depende
     }
     if let Some(lock) = &lock {
         let text = project.plain_text(lock).unwrap_or_default();
-        let pins = if lock.ends_with(".toml")
-            || lock.ends_with("uv.lock")
-            || lock.ends_with("poetry.lock")
-        {
-            locks::toml_lock(&text)
-        } else {
+        let pins = if kind == DependencySource::Pipfile {
             locks::pipfile_lock(&text)
+        } else {
+            locks::toml_lock(&text)
         };
         list.constraints.extend(pins);
         if kind != DependencySource::UvLock {

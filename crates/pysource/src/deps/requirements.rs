@@ -149,7 +149,10 @@ fn local_folder(file: &str, target: &str) -> Option<String> {
     let path = target.strip_prefix("file:").unwrap_or(target);
     let path = path.split(['[', ';']).next()?.trim();
     let is_path = path == "." || path.starts_with("./") || path.starts_with("../");
-    (is_path && !path.ends_with(".whl") && !path.ends_with(".gz"))
+    let is_archive = [".whl", ".gz", ".zip"]
+        .iter()
+        .any(|end| path.ends_with(end));
+    (is_path && !is_archive)
         .then(|| resolve(folder_of(file), path))
         .flatten()
 }

@@ -64,7 +64,7 @@ pub(super) fn gather(source: Source<'_>, graph: &Graph) -> Uses {
         let Some(module) = source.module(file) else {
             continue;
         };
-        if crate::dropped::is_generated(&module.text.text) {
+        if crate::dropped::is_generated(&module.text.characters) {
             continue;
         }
         for import in module.imports().iter().filter(|import| !import.typing_only) {
