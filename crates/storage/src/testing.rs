@@ -111,11 +111,10 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            runtime.map(|runtime| {
-                runtime.block_on(administer(format!(
-                    "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-                )))
-            })
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            if let Ok(runtime) = runtime {
+                runtime.block_on(administer(sql));
+            }
         });
         let _ = dropping.join();
     }

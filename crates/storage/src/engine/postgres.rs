@@ -93,7 +93,7 @@ impl Postgres {
                 tx.query_one(&latest_event(), |row| row.number("event_counter"))
             })
             .await?;
-        head.send_modify(|head| head.seq = seq.unwrap_or_default());
+        Head::advance(head, seq.unwrap_or_default());
         this.warn_of_lost_commits().await;
         task::spawn(follow(this.pool.clone(), Arc::downgrade(head)));
         Ok(this)

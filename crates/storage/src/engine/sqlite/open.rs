@@ -7,7 +7,7 @@ use rusqlite::OpenFlags;
 use crate::{Error, Tx, migrations, repositories::latest_event as select_latest, tx::Connection};
 
 /// How long a writer waits for another process's transaction, for example one of the command line.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// Different statements are some hundred; each connection keeps them prepared.
 const STATEMENTS: usize = 256;
 
@@ -25,7 +25,11 @@ pub(super) fn writer(path: &Path) -> Result<Tx, Error> {
             problem: problem.into(),
         });
     }
-    set(&connection, path, &["PRAGMA synchronous = FULL"])?;
+    set(
+        &connection,
+        path,
+        &["PRAGMA synchronous = FULL", "PRAGMA cache_size = -8192"],
+    )?;
     let mut tx = Tx::new(Connection::Sqlite(connection));
     tx.control("BEGIN EXCLUSIVE")?;
     migrations::migrate(&mut tx)?;
@@ -66,11 +70,7 @@ fn connect(path: &Path) -> Result<rusqlite::Connection, Error> {
     set(
         &connection,
         path,
-        &[
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA cache_size = -8192",
-            "PRAGMA wal_autocheckpoint = 0",
-        ],
+        &["PRAGMA foreign_keys = ON", "PRAGMA wal_autocheckpoint = 0"],
     )?;
     Ok(connection)
 }

@@ -4,13 +4,14 @@
 //! a savepoint of its own, so a job that fails is undone alone. Nobody hears anything before the `COMMIT` is durable;
 //! if it fails, nobody's change was kept and everybody hears that.
 
-use std::{cell::Cell, sync::Arc, thread};
+use std::{cell::Cell, ops::ControlFlow, sync::Arc, thread, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     guarded,
-    keeper::{Keeper, OVERGROWN},
+    keeper::{GROWN, Keeper, OVERGROWN},
+    open::BUSY,
 };
 use crate::{Error, Tx, storage::Head, tx::Connection};
 
@@ -18,6 +19,9 @@ use crate::{Error, Tx, storage::Head, tx::Connection};
 const BATCH: usize = 256;
 /// Most jobs that wait; who comes after waits to be let in.
 const QUEUE: usize = 1024;
+
+/// How long a restart of the write-ahead log may wait for readers, and with it every writer.
+const RESTART: Duration = Duration::from_millis(20);
 
 /// The sending end of the writer thread.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ trait Job: Send {
 }
 
 struct Work<F, T, E> {
-    work: F,
+    run: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -57,7 +61,7 @@ where
     }
 
     fn run(&mut self, tx: &mut Tx) -> bool {
-        let result = guarded(tx, &mut self.work);
+        let result = guarded(tx, &mut self.run);
         let keep = result.is_ok();
         self.result = Some(result);
         keep
@@ -83,8 +87,9 @@ impl Writer {
                 queue,
                 keeper,
                 head,
+                restart_at: OVERGROWN,
             }
-            .run()
+            .run();
         };
         thread::Builder::new()
             .name("storage-writer".into())
@@ -103,7 +108,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Message::Job(Box::new(Work {
-            work,
+            run: work,
             result: None,
             reply,
         }));
@@ -130,6 +135,8 @@ struct Serving {
     queue: mpsc::Receiver<Message>,
     keeper: Keeper,
     head: Arc<watch::Sender<Head>>,
+    /// Pages in the write-ahead log from which on to make it start over.
+    restart_at: u32,
 }
 
 impl Serving {
@@ -140,14 +147,16 @@ impl Serving {
                 Ok(())
             }));
         }
-        let mut stop = None;
-        while stop.is_none() {
-            match self.queue.blocking_recv() {
-                Some(Message::Job(first)) => stop = self.batch(first),
-                Some(Message::Stop(done)) => stop = Some(Some(done)),
-                None => stop = Some(None),
+        let closer = loop {
+            let step = match self.queue.blocking_recv() {
+                Some(Message::Job(first)) => self.batch(first),
+                Some(Message::Stop(done)) => ControlFlow::Break(Some(done)),
+                None => ControlFlow::Break(None),
+            };
+            if let ControlFlow::Break(closer) = step {
+                break closer;
             }
-        }
+        };
         self.keeper.stop();
         let done = self.control_rows("PRAGMA wal_checkpoint(TRUNCATE)");
         if let Err(error) = done {
@@ -155,28 +164,30 @@ impl Serving {
         }
         self.queue.close();
         drop(self.tx);
-        if let Some(Some(done)) = stop {
+        if let Some(done) = closer {
             let _ = done.send(());
         }
     }
 
     /// Runs one transaction of the first job and all that wait.
-    fn batch(&mut self, first: Box<dyn Job>) -> Option<Option<oneshot::Sender<()>>> {
-        let mut stop = None;
+    fn batch(&mut self, first: Box<dyn Job>) -> ControlFlow<Option<oneshot::Sender<()>>> {
+        let mut next_step = ControlFlow::Continue(());
         let mut ran: Vec<Box<dyn Job>> = Vec::new();
         let mut latest = None;
         let mut next = Some(first);
         let mut outcome = self.tx.control("BEGIN IMMEDIATE");
+        let locked_out = outcome.is_err();
         while let Some(mut job) = next.take() {
             if outcome.is_ok() && !job.is_abandoned() {
                 outcome = self.one(&mut *job, &mut latest);
             }
             ran.push(job);
-            // After a failure of the whole, the jobs that wait get a transaction of their own.
-            if outcome.is_ok() && ran.len() < BATCH {
+            // After a failure of the whole, the jobs that wait get a transaction of their own. But when there is none
+            // to be had, they have waited long enough as well.
+            if (outcome.is_ok() || locked_out) && ran.len() < BATCH {
                 match self.queue.try_recv() {
                     Ok(Message::Job(job)) => next = Some(job),
-                    Ok(Message::Stop(done)) => stop = Some(Some(done)),
+                    Ok(Message::Stop(done)) => next_step = ControlFlow::Break(Some(done)),
                     Err(_) => {}
                 }
             }
@@ -195,7 +206,7 @@ impl Serving {
             job.tell(outcome.clone());
         }
         self.tend_log();
-        stop
+        next_step
     }
 
     /// Runs one job in its savepoint. An error concerns the whole batch.
@@ -228,11 +239,26 @@ impl Serving {
     fn tend_log(&mut self) {
         let pages = LOG_PAGES.get();
         self.keeper.tell(pages);
-        if pages >= OVERGROWN && self.keeper.has_caught_up(pages) {
-            if let Err(error) = self.control_rows("PRAGMA wal_checkpoint(RESTART)") {
+        if pages < OVERGROWN {
+            self.restart_at = OVERGROWN;
+        } else if pages >= self.restart_at && self.keeper.has_caught_up(pages) {
+            // A reader that is still on its way prevents it: then once more when the log is again so much longer.
+            self.restart_at = pages + GROWN;
+            let restarted = self
+                .wait_at_most(RESTART)
+                .and_then(|()| self.control_rows("PRAGMA wal_checkpoint(RESTART)"));
+            if let Err(error) = restarted.and(self.wait_at_most(BUSY)) {
                 tracing::warn!(%error, "could not restart the write-ahead log");
             }
-            LOG_PAGES.set(0);
+        }
+    }
+
+    fn wait_at_most(&self, time: Duration) -> Result<(), Error> {
+        match &self.tx.connection {
+            Connection::Sqlite(connection) => connection
+                .busy_timeout(time)
+                .map_err(|error| Error::from_sqlite(&error)),
+            Connection::Postgres { .. } => Ok(()),
         }
     }
 
