@@ -18,7 +18,7 @@ use crate::{Error, Tx, storage::Head, tx::Connection};
 /// Pages in the write-ahead log (4 KiB each) from which on it is copied into the database.
 pub(super) const GROWN: u32 = 1_000;
 /// Pages from which on the log is made to start over, see [`super::writer`].
-pub(super) const OVERGROWN: u32 = 16_000;
+pub(super) const OVERGROWN: u32 = 4_000;
 /// How often commits of other processes are looked for.
 const POLL: Duration = Duration::from_millis(250);
 
