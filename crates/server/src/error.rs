@@ -175,6 +175,11 @@ impl From<storage::Error> for Error {
         match &error {
             Storage::NotFound { .. } => Self::not_found(),
             Storage::Conflict { what } => Self::taken(what),
+            Storage::InUse => Self::new(
+                StatusCode::CONFLICT,
+                "in_use",
+                "Others still depend on this; remove those first.",
+            ),
             Storage::InvalidText => {
                 Self::bad_request("bad_text", "A text holds the character NUL; remove it.")
             }

@@ -16,7 +16,7 @@ use ids::AppId;
 use jiff::Timestamp;
 use storage::{DatabaseUrl, Error, Expected, KvLimits, Settings, Storage};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const LIMITS: KvLimits = KvLimits {
     keys: 1 << 40,
     bytes: 1 << 40,

@@ -58,7 +58,10 @@ impl Row<'_> {
             .map(|id| id.to_string())
             .or_else(|_| self.get::<i64>(0).map(|id| id.to_string()))
             .or_else(|_| self.get::<String>(0))
-            .or_else(|_| self.get::<Vec<u8>>(0).map(|bytes| format!("{bytes:02x?}")))
+            .or_else(|_| {
+                self.get::<Vec<u8>>(0)
+                    .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+            })
             .unwrap_or_else(|_| "of unreadable id".into())
     }
 }

@@ -111,10 +111,11 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            if let Ok(runtime) = runtime {
-                runtime.block_on(administer(sql));
-            }
+            runtime.map(|runtime| {
+                runtime.block_on(administer(format!(
+                    "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+                )))
+            })
         });
         let _ = dropping.join();
     }

@@ -36,9 +36,10 @@ pub fn public(context: &Context) -> Router {
         .layer(from_fn(middleware::tag_route))
         .layer(from_fn(middleware::security_headers))
         .with_state(context.clone());
+    let gateway = gateway::open(context);
     let all = Router::new()
         .fallback_service(own)
-        .layer(from_fn_with_state(context.clone(), gateway::intercept));
+        .layer(from_fn_with_state(gateway, gateway::intercept));
     middleware::outermost(all)
 }
 

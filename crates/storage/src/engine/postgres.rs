@@ -93,7 +93,7 @@ impl Postgres {
                 tx.query_one(&latest_event(), |row| row.number("event_counter"))
             })
             .await?;
-        Head::advance(head, seq.unwrap_or_default());
+        head.send_modify(|head| head.seq = seq.unwrap_or_default());
         this.warn_of_lost_commits().await;
         task::spawn(follow(this.pool.clone(), Arc::downgrade(head)));
         Ok(this)

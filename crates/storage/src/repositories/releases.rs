@@ -43,13 +43,13 @@ impl Releases<'_> {
             .query_one(&newest, |row| row.cells(TABLE, &["version"]).u32())?
             .unwrap_or_default();
         let version = newest.saturating_add(1);
-        let (state, failed_stage, failed_message) = names(&release.state);
+        let (state, stage, message) = names(&release.state);
         let values = [
             release.app.as_uuid().into(),
             i64::from(version).into(),
             state.into(),
-            failed_stage.into(),
-            failed_message.into(),
+            stage.into(),
+            message.into(),
             release.source_digest.as_str().into(),
             release.plan.as_str().into(),
             release.message.clone().into(),
@@ -102,12 +102,12 @@ impl Releases<'_> {
         version: u32,
         state: &ReleaseState,
     ) -> Result<(), Error> {
-        let (state, failed_stage, failed_message) = names(state);
+        let (state, stage, message) = names(state);
         let columns = ["state", "failed_stage", "failed_message"];
         let rows = self.0.update(
             TABLE,
             columns,
-            [state.into(), failed_stage.into(), failed_message.into()],
+            [state.into(), stage.into(), message.into()],
             one(app, version),
         )?;
         changed(rows, TABLE)

@@ -1,7 +1,6 @@
 //! Acknowledged means durable, however the program ends.
 
 use std::{
-    convert::Infallible,
     env,
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
@@ -25,27 +24,31 @@ async fn child() {
     let storage = Storage::open(Settings::new(DatabaseUrl::Sqlite(path.into())))
         .await
         .unwrap();
-    let mut writers = tokio::task::JoinSet::<Infallible>::new();
-    for _ in 0..16 {
-        let storage = storage.clone();
-        writers.spawn(async move {
-            loop {
-                let token: u64 = rand::random();
-                let payload = serde_json::json!("x".repeat(300));
-                let append = storage.write(move |tx| {
-                    tx.events()
-                        .append(EventKind::SessionStarted, token, &payload, t0())
-                });
-                let seq = append.await.unwrap();
-                // One system call, so that a line is told whole or not at all.
-                std::io::stderr()
-                    .write_all(format!("ack {seq} {token}\n").as_bytes())
-                    .unwrap();
-            }
-        });
-    }
-    if let Some(Err(error)) = writers.join_next().await {
-        panic!("a writer failed: {error}");
+    let writers: Vec<_> = (0..16)
+        .map(|_| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                loop {
+                    let token: u64 = rand::random();
+                    let append = storage.write(move |tx| {
+                        tx.events().append(
+                            EventKind::SessionStarted,
+                            token,
+                            &serde_json::json!("x".repeat(300)),
+                            t0(),
+                        )
+                    });
+                    let seq = append.await.unwrap();
+                    // One system call, so that a line is told whole or not at all.
+                    std::io::stderr()
+                        .write_all(format!("ack {seq} {token}\n").as_bytes())
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
     }
 }
 

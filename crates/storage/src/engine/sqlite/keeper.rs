@@ -7,7 +7,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -16,9 +16,9 @@ use super::open;
 use crate::{Error, Tx, storage::Head, tx::Connection};
 
 /// Pages in the write-ahead log (4 KiB each) from which on it is copied into the database.
-pub(super) const GROWN: u32 = 1_000;
+const GROWN: u32 = 1_000;
 /// Pages from which on the log is made to start over, see [`super::writer`].
-pub(super) const OVERGROWN: u32 = 4_000;
+pub(super) const OVERGROWN: u32 = 16_000;
 /// How often commits of other processes are looked for.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -91,18 +91,10 @@ struct Keeping {
 
 impl Keeping {
     fn run(mut self) {
-        let mut next_look = Instant::now();
         loop {
-            // Under load it is woken all the time and must look all the same.
-            let result = match self
-                .woken
-                .recv_timeout(next_look.saturating_duration_since(Instant::now()))
-            {
+            let result = match self.woken.recv_timeout(POLL) {
                 Ok(()) => self.checkpoint(),
-                Err(RecvTimeoutError::Timeout) => {
-                    next_look = Instant::now() + POLL;
-                    self.look()
-                }
+                Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if let Err(error) = result {

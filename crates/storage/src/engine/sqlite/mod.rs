@@ -32,7 +32,7 @@ impl Sqlite {
     ) -> Result<Self, Error> {
         let readers = readers.max(1);
         let mut writer = open::writer(path)?;
-        Head::advance(head, open::latest_event(&mut writer)?);
+        head.send_modify(|head| head.seq = open::latest_event(&mut writer).unwrap_or_default());
         Ok(Self {
             readers: Readers::open(path, readers)?,
             scanners: Arc::new(Readers::open(path, readers)?),
@@ -96,20 +96,16 @@ mod tests {
     }
 
     /// SQLite's own limit on the size of the file reports what a full disk does.
-    async fn limit_pages(storage: &Storage, more: i64) {
-        let limit = storage.write(move |tx| {
-            let Connection::Sqlite(connection) = &tx.connection else {
-                panic!("this is SQLite")
-            };
-            let pages: i64 = connection
-                .query_row("PRAGMA page_count", [], |row| row.get(0))
-                .unwrap();
-            let limit = format!("PRAGMA max_page_count = {}", pages + more);
-            connection
-                .query_row(&limit, [], |_| Ok(()))
-                .map_err(|error| Error::from_sqlite(&error))
-        });
-        limit.await.unwrap();
+    fn limit_pages(tx: &mut Tx, more: i64) -> Result<(), Error> {
+        let Connection::Sqlite(connection) = &tx.connection else {
+            panic!("this is SQLite")
+        };
+        let pages: i64 = connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + more);
+        connection.query_row(&limit, [], |_| Ok(())).unwrap();
+        Ok(())
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::new(DatabaseUrl::Sqlite(folder.path().join("a.db")));
         let storage = Storage::open(settings.clone()).await.unwrap();
-        limit_pages(&storage, 8).await;
+        storage.write(|tx| limit_pages(tx, 8)).await.unwrap();
         let writes: Vec<_> = (0..100)
             .map(|n| {
                 let storage = storage.clone();
@@ -132,7 +128,7 @@ mod tests {
             }
         }
         assert!(acknowledged.len() < 100);
-        limit_pages(&storage, 1_000).await;
+        storage.write(|tx| limit_pages(tx, 1_000)).await.unwrap();
         acknowledged.push(storage.write(|tx| append(tx, 100, 3_000)).await.unwrap());
         storage.close().await;
         let storage = Storage::open(settings).await.unwrap();

@@ -7,7 +7,7 @@ use rusqlite::OpenFlags;
 use crate::{Error, Tx, migrations, repositories::latest_event as select_latest, tx::Connection};
 
 /// How long a writer waits for another process's transaction, for example one of the command line.
-pub(super) const BUSY: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_secs(10);
 /// Different statements are some hundred; each connection keeps them prepared.
 const STATEMENTS: usize = 256;
 
@@ -25,11 +25,7 @@ pub(super) fn writer(path: &Path) -> Result<Tx, Error> {
             problem: problem.into(),
         });
     }
-    set(
-        &connection,
-        path,
-        &["PRAGMA synchronous = FULL", "PRAGMA cache_size = -8192"],
-    )?;
+    set(&connection, path, &["PRAGMA synchronous = FULL"])?;
     let mut tx = Tx::new(Connection::Sqlite(connection));
     tx.control("BEGIN EXCLUSIVE")?;
     migrations::migrate(&mut tx)?;
@@ -70,7 +66,11 @@ fn connect(path: &Path) -> Result<rusqlite::Connection, Error> {
     set(
         &connection,
         path,
-        &["PRAGMA foreign_keys = ON", "PRAGMA wal_autocheckpoint = 0"],
+        &[
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA cache_size = -8192",
+            "PRAGMA wal_autocheckpoint = 0",
+        ],
     )?;
     Ok(connection)
 }

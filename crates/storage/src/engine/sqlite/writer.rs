@@ -4,14 +4,13 @@
 //! a savepoint of its own, so a job that fails is undone alone. Nobody hears anything before the `COMMIT` is durable;
 //! if it fails, nobody's change was kept and everybody hears that.
 
-use std::{cell::Cell, ops::ControlFlow, sync::Arc, thread, time::Duration};
+use std::{cell::Cell, sync::Arc, thread};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     guarded,
-    keeper::{GROWN, Keeper, OVERGROWN},
-    open::BUSY,
+    keeper::{Keeper, OVERGROWN},
 };
 use crate::{Error, Tx, storage::Head, tx::Connection};
 
@@ -19,9 +18,6 @@ use crate::{Error, Tx, storage::Head, tx::Connection};
 const BATCH: usize = 256;
 /// Most jobs that wait; who comes after waits to be let in.
 const QUEUE: usize = 1024;
-
-/// How long a restart of the write-ahead log may wait for readers, and with it every writer.
-const RESTART: Duration = Duration::from_millis(20);
 
 /// The sending end of the writer thread.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ trait Job: Send {
 }
 
 struct Work<F, T, E> {
-    run: F,
+    work: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -61,7 +57,7 @@ where
     }
 
     fn run(&mut self, tx: &mut Tx) -> bool {
-        let result = guarded(tx, &mut self.run);
+        let result = guarded(tx, &mut self.work);
         let keep = result.is_ok();
         self.result = Some(result);
         keep
@@ -87,9 +83,8 @@ impl Writer {
                 queue,
                 keeper,
                 head,
-                restart_at: OVERGROWN,
             }
-            .run();
+            .run()
         };
         thread::Builder::new()
             .name("storage-writer".into())
@@ -108,7 +103,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Message::Job(Box::new(Work {
-            run: work,
+            work,
             result: None,
             reply,
         }));
@@ -135,8 +130,6 @@ struct Serving {
     queue: mpsc::Receiver<Message>,
     keeper: Keeper,
     head: Arc<watch::Sender<Head>>,
-    /// Pages in the write-ahead log from which on to make it start over.
-    restart_at: u32,
 }
 
 impl Serving {
@@ -147,16 +140,14 @@ impl Serving {
                 Ok(())
             }));
         }
-        let closer = loop {
-            let step = match self.queue.blocking_recv() {
-                Some(Message::Job(first)) => self.batch(first),
-                Some(Message::Stop(done)) => ControlFlow::Break(Some(done)),
-                None => ControlFlow::Break(None),
-            };
-            if let ControlFlow::Break(closer) = step {
-                break closer;
+        let mut stop = None;
+        while stop.is_none() {
+            match self.queue.blocking_recv() {
+                Some(Message::Job(first)) => stop = self.batch(first),
+                Some(Message::Stop(done)) => stop = Some(Some(done)),
+                None => stop = Some(None),
             }
-        };
+        }
         self.keeper.stop();
         let done = self.control_rows("PRAGMA wal_checkpoint(TRUNCATE)");
         if let Err(error) = done {
@@ -164,30 +155,28 @@ impl Serving {
         }
         self.queue.close();
         drop(self.tx);
-        if let Some(done) = closer {
+        if let Some(Some(done)) = stop {
             let _ = done.send(());
         }
     }
 
     /// Runs one transaction of the first job and all that wait.
-    fn batch(&mut self, first: Box<dyn Job>) -> ControlFlow<Option<oneshot::Sender<()>>> {
-        let mut next_step = ControlFlow::Continue(());
+    fn batch(&mut self, first: Box<dyn Job>) -> Option<Option<oneshot::Sender<()>>> {
+        let mut stop = None;
         let mut ran: Vec<Box<dyn Job>> = Vec::new();
         let mut latest = None;
         let mut next = Some(first);
         let mut outcome = self.tx.control("BEGIN IMMEDIATE");
-        let locked_out = outcome.is_err();
         while let Some(mut job) = next.take() {
             if outcome.is_ok() && !job.is_abandoned() {
                 outcome = self.one(&mut *job, &mut latest);
             }
             ran.push(job);
-            // After a failure of the whole, the jobs that wait get a transaction of their own. But when there is none
-            // to be had, they have waited long enough as well.
-            if (outcome.is_ok() || locked_out) && ran.len() < BATCH {
+            // After a failure of the whole, the jobs that wait get a transaction of their own.
+            if outcome.is_ok() && ran.len() < BATCH {
                 match self.queue.try_recv() {
                     Ok(Message::Job(job)) => next = Some(job),
-                    Ok(Message::Stop(done)) => next_step = ControlFlow::Break(Some(done)),
+                    Ok(Message::Stop(done)) => stop = Some(Some(done)),
                     Err(_) => {}
                 }
             }
@@ -206,7 +195,7 @@ impl Serving {
             job.tell(outcome.clone());
         }
         self.tend_log();
-        next_step
+        stop
     }
 
     /// Runs one job in its savepoint. An error concerns the whole batch.
@@ -239,26 +228,11 @@ impl Serving {
     fn tend_log(&mut self) {
         let pages = LOG_PAGES.get();
         self.keeper.tell(pages);
-        if pages < OVERGROWN {
-            self.restart_at = OVERGROWN;
-        } else if pages >= self.restart_at && self.keeper.has_caught_up(pages) {
-            // A reader that is still on its way prevents it: then once more when the log is again so much longer.
-            self.restart_at = pages + GROWN;
-            let restarted = self
-                .wait_at_most(RESTART)
-                .and_then(|()| self.control_rows("PRAGMA wal_checkpoint(RESTART)"));
-            if let Err(error) = restarted.and(self.wait_at_most(BUSY)) {
+        if pages >= OVERGROWN && self.keeper.has_caught_up(pages) {
+            if let Err(error) = self.control_rows("PRAGMA wal_checkpoint(RESTART)") {
                 tracing::warn!(%error, "could not restart the write-ahead log");
             }
-        }
-    }
-
-    fn wait_at_most(&self, time: Duration) -> Result<(), Error> {
-        match &self.tx.connection {
-            Connection::Sqlite(connection) => connection
-                .busy_timeout(time)
-                .map_err(|error| Error::from_sqlite(&error)),
-            Connection::Postgres { .. } => Ok(()),
+            LOG_PAGES.set(0);
         }
     }
 

@@ -1,0 +1,151 @@
+//! The server as the gateway sees it, and the making of handoff codes.
+
+use std::sync::Arc;
+
+use accounts::{Account, Session};
+use apps::{App, Member};
+use ids::{AccountId, AppId, GroupId, SessionId, Slug};
+use jiff::{SignedDuration, Timestamp};
+use secret::SecretString;
+use serde::{Deserialize, Serialize};
+use storage::Link;
+use token::{OpaqueKind, OpaqueToken, viewer::ViewerRole};
+
+use super::house::{Handoff, House, Instance, Person, Standing};
+use crate::{Config, Context, Error, random};
+
+/// What handoff codes are kept under.
+const PURPOSE: &str = "handoff";
+/// How long a code is good.
+const CODE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is kept of a code.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    app: AppId,
+    session: SessionId,
+    state: String,
+}
+
+/// Makes a code that carries a session over to an app's host, once and within a minute. `state` is what the app's host gave the
+/// browser along: the code is good only in that browser. The caller has checked that the account may open the app.
+pub async fn issue_handoff(
+    context: &Context,
+    session: &Session,
+    app: AppId,
+    state: &str,
+) -> Result<SecretString, Error> {
+    let code = OpaqueToken::generate(OpaqueKind::Handoff, random::bytes());
+    let kept = Kept {
+        app,
+        session: session.id,
+        state: state.chars().take(64).collect(),
+    };
+    let now = context.now();
+    let link = Link {
+        digest: code.digest(),
+        purpose: PURPOSE.to_owned(),
+        account: Some(session.account),
+        data: serde_json::to_string(&kept).expect("ids and text always become JSON"),
+        created_at: now,
+        expires_at: now + CODE_LIFETIME,
+    };
+    context
+        .storage
+        .write(move |tx| Ok::<_, Error>(tx.links().insert(&link)?))
+        .await?;
+    Ok(code.reveal())
+}
+
+impl House for Context {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    async fn find_app(&self, slug: &Slug) -> Result<Option<Arc<App>>, Error> {
+        self.app_by_slug(slug).await
+    }
+
+    async fn find_standing(
+        &self,
+        app: &App,
+        session: SessionId,
+        account: AccountId,
+    ) -> Result<Standing, Error> {
+        let Some(session) = self.session(session).await? else {
+            return Ok(Standing::SignedOut);
+        };
+        let Some(found) = self.account(account).await? else {
+            return Ok(Standing::SignedOut);
+        };
+        if session.account != account || !is_alive(&session, &found, self.now()) {
+            return Ok(Standing::SignedOut);
+        }
+        let member = if app.owner == account {
+            None
+        } else {
+            self.member(app.id, account).await?
+        };
+        Ok(match place(app, account, member.as_deref()) {
+            None => Standing::NoAccess,
+            Some((role, group)) => Standing::Viewer(Person {
+                email: found.email.clone(),
+                username: found.username.clone(),
+                verified: found.email_verified,
+                group,
+                role,
+            }),
+        })
+    }
+
+    fn instance(&self, _app: &App) -> Instance {
+        Instance::Absent
+    }
+
+    async fn redeem(&self, code: &str) -> Result<Option<Handoff>, Error> {
+        let Ok(code) = OpaqueToken::parse(OpaqueKind::Handoff, code) else {
+            return Ok(None);
+        };
+        let (digest, now) = (code.digest(), self.now());
+        let link = self
+            .storage
+            .write(move |tx| Ok::<_, Error>(tx.links().redeem(digest, now)?))
+            .await?;
+        Ok(link
+            .filter(|link| link.purpose == PURPOSE)
+            .and_then(|link| {
+                let kept: Kept = serde_json::from_str(&link.data).ok()?;
+                Some(Handoff {
+                    app: kept.app,
+                    session: kept.session,
+                    account: link.account?,
+                    state: kept.state,
+                })
+            }))
+    }
+}
+
+fn is_alive(session: &Session, account: &Account, now: Timestamp) -> bool {
+    account.active
+        && session.ended.is_none()
+        && now < session.idle_expires_at
+        && now < session.expires_at
+}
+
+/// What somebody is in an app, and whose shared data they see. Who came by themselves gets a place when the pages hand them
+/// over, and keeps it only while the app is open to all.
+fn place(app: &App, account: AccountId, member: Option<&Member>) -> Option<(ViewerRole, GroupId)> {
+    if app.owner == account {
+        return Some((ViewerRole::Owner, app.default_group));
+    }
+    let member = member?;
+    if member.invited {
+        Some((ViewerRole::Member, member.group))
+    } else {
+        (app.is_public || !app.requires_auth).then_some((ViewerRole::Visitor, member.group))
+    }
+}
