@@ -39,7 +39,10 @@ fn main() {
     assert!(findings.iter().all(|finding| !finding.is_error()));
 }
 
-#[expect(clippy::print_stdout, reason = "an example that reports its measurements")]
+#[expect(
+    clippy::print_stdout,
+    reason = "an example that reports its measurements"
+)]
 fn report(what: &str, lines: usize, begun: Instant) {
     println!("{what}: {lines} lines in {:?}", begun.elapsed());
 }

@@ -40,6 +40,7 @@ pub fn classify(project: &Project, options: &Options) -> Result<Classified, Vec<
             request,
             grammar,
             allow: options.allow.clone(),
+            shared: Resolver::new(project.source(grammar), Vec::new()),
         };
         search
             .run(options.entry.as_deref())
@@ -121,6 +122,7 @@ struct Search<'a> {
     request: Option<PythonRequest>,
     grammar: PythonVersion,
     allow: Vec<String>,
+    shared: Resolver<'a>,
 }
 
 /// An app object that could be served.
@@ -388,7 +390,7 @@ impl<'a> Search<'a> {
         factories: &mut Vec<(&'a Module, Factory<'a>)>,
         routers: &mut Vec<String>,
     ) {
-        let resolver = Resolver::new(self.source, self.source.roots_for(&module.file));
+        let resolver = self.shared.sibling(self.source.roots_for(&module.file));
         let file_rank = rank(&module.file);
         let table = resolver.table(module);
         let mut names: Vec<&&str> = table.keys().collect();

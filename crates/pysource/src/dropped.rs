@@ -10,7 +10,26 @@ use crate::names::GENERATED_PREFIX;
 use crate::project::Project;
 
 /// The Python files that go into every published app, as (name, contents without marker).
-pub const DROPPED: &[(&str, &str)] = &[];
+pub const DROPPED: &[(&str, &str)] = &[
+    ("ellivate.py", include_str!("../dropped/ellivate.py")),
+    (
+        "ellivate_auth.py",
+        include_str!("../dropped/ellivate_auth.py"),
+    ),
+    (
+        "ellivate_client.py",
+        include_str!("../dropped/ellivate_client.py"),
+    ),
+    ("vestibule.py", include_str!("../dropped/vestibule.py")),
+    (
+        "vestibule_auth.py",
+        include_str!("../dropped/vestibule_auth.py"),
+    ),
+    (
+        "vestibule_client.py",
+        include_str!("../dropped/vestibule_client.py"),
+    ),
+];
 
 /// Puts the marker line above `contents`.
 pub(crate) fn with_marker(contents: &str) -> String {
@@ -70,6 +89,23 @@ mod tests {
     fn rule(name: &str, text: &str) -> Option<String> {
         let files = [(name.to_owned(), text.as_bytes().to_vec())].into();
         collision(&Project::new(files), "vestibule.py").map(|finding| finding.rule)
+    }
+
+    #[test]
+    fn the_dropped_files_parse_on_every_python_and_define_what_is_called() {
+        for (name, contents) in DROPPED {
+            for minor in [10, 14] {
+                let version = crate::PythonVersion::new(3, minor);
+                assert!(crate::parse::parse(contents, version).is_ok(), "{name}");
+            }
+        }
+        let auth = DROPPED
+            .iter()
+            .find(|(name, _)| *name == "vestibule_auth.py")
+            .unwrap()
+            .1;
+        assert!(auth.contains(&format!("def {}(", crate::names::INIT_FUNCTION)));
+        assert!(auth.contains(&format!("class {}", crate::names::GATE_CLASS)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One parsed module: what it imports, what its top level binds, which rules it waives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{self as ast, ExceptHandler, Expr, Stmt};
@@ -19,9 +19,14 @@ pub(crate) struct Module {
     pub(crate) text: Text,
     pub(crate) tree: Tree,
     imports: Vec<Import>,
+    /// The last import that binds a name.
+    imported: HashMap<String, usize>,
     /// Waived rules by line.
     waivers: BTreeMap<u32, BTreeSet<String>>,
 }
+
+/// Bound on conditional bindings of one name that are told apart.
+pub(crate) const MAX_BINDS: usize = 64;
 
 /// One name brought in by an import statement.
 #[derive(Debug, Clone)]
@@ -77,12 +82,19 @@ impl Module {
     pub(crate) fn new(file: String, text: Text, tree: Tree) -> Self {
         let mut imports = Vec::new();
         collect_imports(tree.body(), false, false, &mut imports);
+        let imported = imports
+            .iter()
+            .enumerate()
+            .filter(|(_, import)| !import.typing_only)
+            .filter_map(|(index, import)| Some((import.bound.clone()?, index)))
+            .collect();
         let waivers = collect_waivers(&text, &tree);
         Self {
             file,
             text,
             tree,
             imports,
+            imported,
             waivers,
         }
     }
@@ -101,14 +113,15 @@ impl Module {
     }
 
     /// The bindings of `name` that may be in force at the end of `binds`: the last certain one and
-    /// all conditional ones after it.
+    /// all conditional ones after it. At most [`MAX_BINDS`].
     pub(crate) fn effective<'a>(binds: &[Bind<'a>], name: &str) -> Vec<Bind<'a>> {
         let mut found: Vec<Bind<'a>> = Vec::new();
         for bind in binds.iter().rev().filter(|bind| bind.name == name) {
             // An import or value inside `try`/`with` nearly always happens; the one before it in an
             // earlier statement is then a default, and stays in the list.
             found.push(*bind);
-            if bind.is_certain() || covers_all_branches(&found, bind.top) {
+            let done = bind.is_certain() || covers_all_branches(&found, bind.top);
+            if done || found.len() == MAX_BINDS {
                 break;
             }
         }
@@ -143,10 +156,7 @@ impl Module {
 
     /// The import that binds `name`, the last one.
     pub(crate) fn import_of(&self, name: &str) -> Option<&Import> {
-        self.imports
-            .iter()
-            .rev()
-            .find(|import| !import.typing_only && import.bound.as_deref() == Some(name))
+        self.imported.get(name).map(|index| &self.imports[*index])
     }
 
     /// The dotted name of an expression in terms of the modules this one imports: with `import

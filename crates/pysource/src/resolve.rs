@@ -9,7 +9,7 @@ use std::rc::Rc;
 use ruff_python_ast::{self as ast, Expr, Stmt};
 use ruff_text_size::Ranged;
 
-use crate::module::{Bind, Bound, Module, binds_of};
+use crate::module::{Bind, Bound, MAX_BINDS, Module, binds_of};
 use crate::project::Source;
 
 /// Bound on steps along imports, aliases and base classes; cycles end here.
@@ -85,7 +85,7 @@ pub(crate) enum FactoryPlace<'a> {
 pub(crate) struct Resolver<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) roots: Vec<String>,
-    tables: RefCell<HashMap<&'a str, BindTable<'a>>>,
+    tables: Rc<RefCell<HashMap<&'a str, BindTable<'a>>>>,
     fuel: Cell<usize>,
 }
 
@@ -94,7 +94,17 @@ impl<'a> Resolver<'a> {
         Self {
             source,
             roots,
-            tables: RefCell::default(),
+            tables: Rc::default(),
+            fuel: Cell::new(FUEL),
+        }
+    }
+
+    /// A resolver for other roots that shares what was read already, with an allowance of its own.
+    pub(crate) fn sibling(&self, roots: Vec<String>) -> Self {
+        Self {
+            source: self.source,
+            roots,
+            tables: Rc::clone(&self.tables),
             fuel: Cell::new(FUEL),
         }
     }
@@ -244,6 +254,9 @@ impl<'a> Resolver<'a> {
         let effective = Module::effective(&binds, name);
         if effective.is_empty() {
             return self.through_star(module, name, steps);
+        }
+        if effective.len() == MAX_BINDS {
+            return Object::Unknown;
         }
         let objects: Vec<Object<'a>> = effective
             .iter()

@@ -134,11 +134,7 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
         (None, Expr::Name(name)) => {
             name.id == "open"
                 && context.module.import_of("open").is_none()
-                && !context
-                    .module
-                    .binds()
-                    .iter()
-                    .any(|bind| bind.name == "open")
+                && !context.resolver.table(context.module).contains_key("open")
         }
         _ => false,
     };
