@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::finding::{Finding, Severity};
 use crate::names::GENERATED_PREFIX;
-use crate::project::Project;
+use crate::project::{Project, join};
 
 /// The Python files that go into every published app, as (name, contents without marker).
 pub const DROPPED: &[(&str, &str)] = &[
@@ -49,7 +49,15 @@ fn is_untouched(text: &str) -> bool {
 }
 
 /// What there is to say about the file the user already has under a generated file's name.
-pub(crate) fn collision(project: &Project, name: &str) -> Option<Finding> {
+pub(crate) fn collision(project: &Project, app_dir: Option<&str>, name: &str) -> Option<Finding> {
+    // A file in the app's folder would be found before ours at the root.
+    if let Some(hidden) = app_dir.map(|folder| join(folder, name))
+        && project
+            .plain_text(&hidden)
+            .is_some_and(|text| !is_generated(&text))
+    {
+        return Some(user_file(&hidden));
+    }
     // `vestibule/__init__.py` hides `vestibule.py` from every import.
     let package = format!("{}/__init__.py", name.strip_suffix(".py").unwrap_or(name));
     if project.bytes(&package).is_some() {
@@ -88,7 +96,7 @@ mod tests {
 
     fn rule(name: &str, text: &str) -> Option<String> {
         let files = [(name.to_owned(), text.as_bytes().to_vec())].into();
-        collision(&Project::new(files), "vestibule.py").map(|finding| finding.rule)
+        collision(&Project::new(files), Some("src"), "vestibule.py").map(|finding| finding.rule)
     }
 
     #[test]
@@ -125,6 +133,7 @@ mod tests {
             "sdk.file-collision"
         );
         assert_eq!(rule("other.py", "kv = 1\n"), None);
+        assert_eq!(rule("src/vestibule.py", "").unwrap(), "sdk.file-collision");
         let older = "# vestibule:generated format=0 sha256=00\nkv = 0\n";
         assert_eq!(rule("vestibule.py", older), None);
     }

@@ -189,8 +189,9 @@ pub struct Classified {
 impl Classified {
     /// How the app would be started without any rewriting.
     pub fn start(&self) -> StartPlan {
-        let mut pythonpath = vec![String::new()];
-        pythonpath.extend(self.app_dir.clone());
+        // The app's own folder first: another module of the same name may lie at the root.
+        let mut pythonpath: Vec<String> = self.app_dir.clone().into_iter().collect();
+        pythonpath.push(String::new());
         StartPlan {
             module: self.module.clone(),
             attribute: self.attribute.clone(),
@@ -212,7 +213,8 @@ pub struct StartPlan {
     pub factory: bool,
     /// The server's `--app-dir`, relative to the project root, if the module is not under the root.
     pub app_dir: Option<String>,
-    /// Folders for `PYTHONPATH`, relative to the project root; the root itself is the empty text.
+    /// Folders for `PYTHONPATH`, in order, relative to the project root; the root itself, where the
+    /// generated files lie, is the empty text.
     pub pythonpath: Vec<String>,
 }
 

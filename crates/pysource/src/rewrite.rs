@@ -77,7 +77,11 @@ fn finish(
         findings.push(wrapped(classified, reason));
     }
     for (name, text) in generated {
-        findings.extend(dropped::collision(project, &name));
+        findings.extend(dropped::collision(
+            project,
+            classified.app_dir.as_deref(),
+            &name,
+        ));
         if project.bytes(&name) != Some(text.as_bytes()) {
             files.insert(name, text.into_bytes());
         }

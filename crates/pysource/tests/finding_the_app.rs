@@ -219,7 +219,7 @@ fn a_src_layout_puts_src_and_the_root_on_the_path() {
         ("src/pkg/core.py", "x = 1\n"),
     ]);
     assert_eq!(app.result.start.app_dir.as_deref(), Some("src"));
-    assert_eq!(app.result.start.pythonpath, ["", "src"]);
+    assert_eq!(app.result.start.pythonpath, ["src", ""]);
     app.serves("pkg.main:app").wired_after("app = FastAPI()");
 }
 

@@ -126,7 +126,11 @@ pub fn check(project: &Project, classified: &Classified) -> Vec<Finding> {
         findings.extend(secrets::check(project));
         findings.extend(deps::check(source, &graph, classified));
         for name in dropped_names() {
-            findings.extend(dropped::collision(project, name));
+            findings.extend(dropped::collision(
+                project,
+                classified.app_dir.as_deref(),
+                name,
+            ));
         }
         let allowed: BTreeSet<&str> = classified
             .allow
