@@ -1,15 +1,22 @@
 //! What every use case is given: settings, clock, keys and the parts that do I/O.
 
-use std::{fs, ops::Deref, sync::Arc};
+use std::{
+    fs,
+    ops::Deref,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use jiff::Timestamp;
 
+use token::MasterKey;
 use tokio_util::sync::CancellationToken;
 
-use storage::{DatabaseUrl, EventTail, Settings, Storage};
+use runtime::LocalRuntime;
+use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
-    StartError, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys::MasterKey,
+    StartError, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys,
+    signing::Signing, throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.
@@ -26,10 +33,16 @@ pub struct Parts {
     pub(crate) caches: Caches,
     /// Password checks.
     pub hasher: Hasher,
+    /// Counts of failed sign-ins.
+    pub(crate) throttle: Throttle,
+    /// The signing keys, once loaded. Read through [`Context::signing`].
+    pub(crate) signing: Mutex<Option<Arc<Signing>>>,
     /// The present time.
     pub clock: Clock,
     /// The key that all other keys come from.
     pub master_key: MasterKey,
+    /// Runs published apps. Set once, when the server starts.
+    pub runtime: OnceLock<Arc<LocalRuntime>>,
     /// Cancelled when the server begins to stop: long answers (logs, events) end then.
     pub stopping: CancellationToken,
 }
@@ -51,7 +64,7 @@ impl Context {
             path: data_dir.display().to_string(),
             cause,
         })?;
-        let master_key = MasterKey::load(&config)?;
+        let master_key = keys::load(&config)?;
         let url = match &config.database.url {
             Some(url) => DatabaseUrl::Postgres(url.clone()),
             None => DatabaseUrl::Sqlite(data_dir.join("vestibule.db")),
@@ -63,8 +76,11 @@ impl Context {
             storage,
             caches: Caches::new(),
             hasher,
+            throttle: Throttle::new(),
+            signing: Mutex::new(None),
             clock,
             master_key,
+            runtime: OnceLock::new(),
             stopping: CancellationToken::new(),
         })))
     }
@@ -79,7 +95,12 @@ impl Context {
         loop {
             let events = tail.next().await;
             let Some(last) = events.last() else { return };
-            events.iter().for_each(|event| self.caches.apply(event));
+            for event in &events {
+                self.caches.apply(event);
+                if matches!(event.kind, EventKind::KeyRotated | EventKind::Unknown) {
+                    self.forget_signing();
+                }
+            }
             self.caches.applied_until(last.seq);
         }
     }

@@ -285,6 +285,62 @@ impl IntoResponse for Error {
     }
 }
 
+/// An error in the form of the issuer's area: `{"detail": …}`.
+#[derive(Debug, Clone)]
+pub struct IssuerError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A text that some clients compare, or the list of wrong fields.
+    pub detail: Value,
+    /// Headers of the answer.
+    pub headers: HeaderMap,
+}
+
+impl IssuerError {
+    /// An error with a fixed text.
+    pub fn new(status: StatusCode, detail: &'static str) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// 401: no bearer token.
+    pub fn not_authenticated() -> Self {
+        let headers =
+            HeaderMap::from_iter([(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]);
+        Self {
+            headers,
+            ..Self::new(StatusCode::UNAUTHORIZED, "Not authenticated")
+        }
+    }
+
+    /// 422: fields of the form are missing or empty.
+    pub fn missing_fields(fields: &[&str]) -> Self {
+        let missing = |field: &&str| serde_json::json!({"type": "missing", "loc": ["body", field], "msg": "Field required", "input": null});
+        let detail = Value::Array(fields.iter().map(missing).collect());
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail,
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl IntoResponse for IssuerError {
+    fn into_response(self) -> Response {
+        let mut headers = self.headers;
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        (
+            self.status,
+            headers,
+            Json(serde_json::json!({"detail": self.detail})),
+        )
+            .into_response()
+    }
+}
+
 /// An error with its causes on one line.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
 

@@ -7,13 +7,10 @@ use std::{
     path::Path,
 };
 
-use secret::{Secret, SecretString};
+use secret::SecretString;
+use token::MasterKey;
 
 use crate::{config::Config, random};
-
-/// The key that all other keys come from.
-#[derive(Debug, Clone)]
-pub struct MasterKey(Secret<[u8; 32]>);
 
 /// Why there is no master key.
 #[derive(Debug, thiserror::Error)]
@@ -41,53 +38,35 @@ pub enum KeyError {
     },
 }
 
-impl MasterKey {
-    /// Takes the configured key, else the one in the data directory, which is made when there is none.
-    pub fn load(config: &Config) -> Result<Self, KeyError> {
-        match &config.keys.master_key {
-            Some(text) => Self::parse(text).ok_or_else(|| KeyError::Malformed {
-                place: "master_key".into(),
-            }),
-            None => Self::read_or_create(&config.server.data_dir.join("master.key")),
+/// Takes the configured key, else the one in the data directory, which is made when there is none.
+pub(crate) fn load(config: &Config) -> Result<MasterKey, KeyError> {
+    match &config.keys.master_key {
+        Some(text) => MasterKey::from_hex(text.expose()).map_err(|_| KeyError::Malformed {
+            place: "master_key".into(),
+        }),
+        None => read_or_create(&config.server.data_dir.join("master.key")),
+    }
+}
+
+fn read_or_create(path: &Path) -> Result<MasterKey, KeyError> {
+    let shown = || path.display().to_string();
+    let io = |cause| KeyError::Io {
+        path: shown(),
+        cause,
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            Err(KeyError::Exposed { path: shown() })
         }
-    }
-
-    /// The key's bytes.
-    pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
-    }
-
-    /// A fixed key for tests.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Secret::new(bytes))
-    }
-
-    fn parse(text: &SecretString) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text.expose().trim(), &mut bytes).ok()?;
-        Some(Self(Secret::new(bytes)))
-    }
-
-    fn read_or_create(path: &Path) -> Result<Self, KeyError> {
-        let shown = || path.display().to_string();
-        let io = |cause| KeyError::Io {
-            path: shown(),
-            cause,
-        };
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
-                Err(KeyError::Exposed { path: shown() })
-            }
-            Ok(_) => {
-                let text = SecretString::new(fs::read_to_string(path).map_err(io)?);
-                Self::parse(&text).ok_or_else(|| KeyError::Malformed { place: shown() })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path).map_err(io)?;
-                Self::read_or_create(path)
-            }
-            Err(error) => Err(io(error)),
+        Ok(_) => {
+            let text = SecretString::new(fs::read_to_string(path).map_err(io)?);
+            MasterKey::from_hex(text.expose()).map_err(|_| KeyError::Malformed { place: shown() })
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create(path).map_err(io)?;
+            read_or_create(path)
+        }
+        Err(error) => Err(io(error)),
     }
 }
 
@@ -101,7 +80,7 @@ fn create(path: &Path) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&temporary)?;
-    let text = SecretString::new(hex::encode(random::bytes::<32>()));
+    let text = MasterKey::from_bytes(random::bytes()).to_hex();
     let written = file
         .write_all(text.expose().as_bytes())
         .and_then(|()| file.sync_all())
@@ -122,9 +101,9 @@ mod tests {
     fn a_key_is_made_once_and_then_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("master.key");
-        let first = MasterKey::read_or_create(&path).unwrap();
-        let second = MasterKey::read_or_create(&path).unwrap();
-        assert_eq!(first.expose(), second.expose());
+        let first = read_or_create(&path).unwrap();
+        let second = read_or_create(&path).unwrap();
+        assert_eq!(first.to_hex().expose(), second.to_hex().expose());
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
@@ -142,11 +121,11 @@ mod tests {
         let path = directory.path().join("master.key");
         let keys: Vec<_> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| MasterKey::read_or_create(&path).unwrap()))
+                .map(|_| scope.spawn(|| read_or_create(&path).unwrap()))
                 .collect();
             starts
                 .into_iter()
-                .map(|start| *start.join().unwrap().expose())
+                .map(|start| start.join().unwrap().to_hex().expose().clone())
                 .collect()
         });
         assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
@@ -156,16 +135,16 @@ mod tests {
     fn a_key_that_others_may_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("master.key");
-        MasterKey::read_or_create(&path).unwrap();
+        read_or_create(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
-            MasterKey::read_or_create(&path),
+            read_or_create(&path),
             Err(KeyError::Exposed { .. })
         ));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
         assert!(matches!(
-            MasterKey::read_or_create(&path),
+            read_or_create(&path),
             Err(KeyError::Malformed { .. })
         ));
     }

@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod api;
+mod app_state;
 mod caches;
 mod change;
 pub mod clock;
@@ -16,12 +17,16 @@ pub mod hasher;
 pub mod keys;
 mod metrics;
 mod middleware;
+mod phc;
 pub mod random;
 pub mod routes;
 mod serve;
 pub mod shell;
+pub mod signing;
 pub mod telemetry;
+mod throttle;
 
+pub use app_state::AppState;
 pub use change::Change;
 pub use config::Config;
 pub use context::Context;

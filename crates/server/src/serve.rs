@@ -5,6 +5,7 @@ use std::{convert::Infallible, fs, io, net::SocketAddr, path::PathBuf, sync::Arc
 use axum::{Router, body::Body};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use runtime::AppRuntime as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -17,6 +18,8 @@ use crate::{Config, Context, clock::Clock, config::AdminListen, keys::KeyError, 
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long published apps may take to stop.
+const APP_GRACE: Duration = Duration::from_secs(5);
 /// Connections open at once on one listener; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
 
@@ -157,6 +160,10 @@ impl Server {
                 open = self.connections.len(),
                 "stopping although requests are open"
             );
+        }
+        // Only now: an open request may still be on its way through an app.
+        if let Some(runtime) = self.context.runtime.get() {
+            runtime.shut_down(APP_GRACE).await;
         }
         drop(fs::remove_file(&self.data_socket));
         self.context.storage.close().await;

@@ -1,1 +1,4 @@
 //! Use cases: load, decide, save. One file each, named by what is done.
+
+pub mod accounts;
+pub mod apps;

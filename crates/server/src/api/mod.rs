@@ -1,14 +1,23 @@
 //! JSON APIs: thin handlers that extract, call one use case and convert to a wire type.
 
+mod apps;
+mod cli_login;
 pub(crate) mod health;
+pub(crate) mod issuer;
+mod session;
+pub(crate) mod wire;
 
 use crate::routes::{Routes, unknown, wrong_method};
 
 /// Everything under `/v1`.
 pub(crate) fn routes() -> Routes {
-    Routes::new().with(|router| {
-        router
-            .fallback(unknown)
-            .method_not_allowed_fallback(wrong_method)
-    })
+    Routes::new()
+        .merge(session::routes())
+        .merge(cli_login::routes())
+        .merge(apps::routes())
+        .with(|router| {
+            router
+                .fallback(unknown)
+                .method_not_allowed_fallback(wrong_method)
+        })
 }

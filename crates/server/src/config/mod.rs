@@ -16,7 +16,7 @@ pub(crate) mod setting;
 
 use url::Url;
 
-pub use accounts::{Accounts, SignUp};
+pub use accounts::{Accounts, SignUp, TokenAlgorithm};
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};

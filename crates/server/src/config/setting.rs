@@ -153,6 +153,15 @@ impl Value for PathBuf {
     }
 }
 
+impl Value for String {
+    const EXPECTED: &'static str = "a text of 1 to 500 characters";
+
+    fn read(text: &str) -> Option<Self> {
+        ((1..=500).contains(&text.chars().count()) && !text.chars().any(char::is_control))
+            .then(|| text.to_owned())
+    }
+}
+
 impl Value for SecretString {
     const EXPECTED: &'static str = "a secret text";
     const SECRET: bool = true;

@@ -74,8 +74,7 @@ struct Entry {
 
 /// The gateway of a server.
 pub(crate) fn open(context: &Context) -> Arc<Gateway<Context>> {
-    let master = MasterKey::from_bytes(*context.master_key.expose());
-    Arc::new(Gateway::new(context.clone(), master))
+    Arc::new(Gateway::new(context.clone(), context.master_key.clone()))
 }
 
 /// Takes requests for app hosts; all others go on to our own routes.

@@ -20,6 +20,8 @@ const BODY_BYTES: usize = 1024 * 1024;
 fn own() -> Routes {
     Routes::new()
         .nest("/v1", api::routes())
+        .nest("/user", api::issuer::routes())
+        .get("/.well-known/jwks.json", api::issuer::key_set)
         .merge(shell::routes())
 }
 

@@ -1,0 +1,57 @@
+//! Changing one's password.
+
+use accounts::{EndReason, Ended};
+use secret::SecretString;
+use storage::EventKind;
+
+use super::{new_account::rules, passwords, sessions};
+use crate::{Context, Error, extract::Caller};
+
+/// Changes the caller's password. Every other session ends and every access token issued before is worthless.
+pub async fn change_password(
+    context: &Context,
+    caller: &Caller,
+    current: &SecretString,
+    new: SecretString,
+) -> Result<(), Error> {
+    rules::password(&new)?;
+    let (id, now) = (caller.account.id, context.now());
+    let stored = context
+        .storage
+        .read(move |tx| tx.accounts().find(id))
+        .await?
+        .and_then(|account| account.password);
+    let verdict = passwords::verify(context, stored.clone(), current.clone()).await?;
+    if !verdict.matches {
+        return Err(Error::field(
+            "current_password",
+            "The current password is wrong.",
+        ));
+    }
+    let hashed = passwords::hash(context, new).await?;
+    let session = caller.session.id;
+    context
+        .change(move |change| {
+            let mut account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
+            // Two changes at once: the second one's check was of a password that is no longer in force.
+            if account.password.as_ref().map(SecretString::expose)
+                != stored.as_ref().map(SecretString::expose)
+            {
+                return Err(Error::field(
+                    "current_password",
+                    "The password was changed just now; try again.",
+                ));
+            }
+            account.password = Some(hashed.clone());
+            account.generation += 1;
+            account.updated_at = now;
+            change.accounts().update(&account)?;
+            let ended = Ended {
+                at: now,
+                reason: EndReason::PasswordChanged,
+            };
+            sessions::end_all(change, id, Some(session), ended)?;
+            change.event(EventKind::AccountGeneration, id)
+        })
+        .await
+}

@@ -1,0 +1,28 @@
+//! Accounts, sessions and tokens.
+
+mod authenticate;
+mod change_password;
+pub mod cli_login;
+mod create_account;
+mod invitations;
+mod links;
+mod new_account;
+mod owner;
+mod passwords;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod tokens;
+
+pub use authenticate::{authenticate, authenticate_session};
+pub use change_password::change_password;
+pub use create_account::create_account;
+pub use new_account::NewAccount;
+pub(crate) use new_account::rules::email as email_address;
+pub use owner::{complete_setup, ensure_owner, is_setup_open};
+pub use sessions::{SignedIn, end_session, list_sessions, sign_out, sign_out_everywhere};
+pub use sign_in::{
+    Credentials, create_sign_in_link, is_sign_in_link_open, sign_in, sign_in_by_link,
+};
+pub use sign_up::sign_up;
+pub use tokens::{RefreshRefusal, TokenPair, login, refresh, session_of_refresh, verify_access};

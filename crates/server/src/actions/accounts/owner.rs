@@ -1,0 +1,111 @@
+//! The first start: an owner without a password, and the link that completes the account.
+
+use accounts::{Account, Role, SessionOrigin};
+use ids::AccountId;
+use storage::EventKind;
+
+use super::{
+    NewAccount, SignedIn, links,
+    links::{NewLink, Purpose},
+    sessions::NewSession,
+};
+use crate::{Context, Error, random};
+
+/// Makes the pending owner when there is no account yet, and gives a one-time setup link as long as nobody has
+/// completed it. `None` once there is an owner.
+pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
+    let now = context.now();
+    let (milliseconds, bytes) = random::id_parts(now);
+    let id = AccountId::new(milliseconds, bytes);
+    let pending = Account {
+        id,
+        // Both are replaced at setup; neither can be chosen by anybody, as no valid address or name looks like this.
+        email: format!("pending:{id}"),
+        username: format!("pending:{id}"),
+        full_name: None,
+        role: Role::Superadmin,
+        roles: Vec::new(),
+        active: true,
+        email_verified: false,
+        generation: 1,
+        password: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let candidate = NewLink::prepare(context, Purpose::Setup, id);
+    let first = context.change({
+        let (pending, link) = (pending.clone(), candidate);
+        move |change| {
+            if change.accounts().count()? > 0 {
+                return Ok(None);
+            }
+            change.accounts().insert(&pending)?;
+            change.event(EventKind::AccountCreated, pending.id)?;
+            link.insert(change)?;
+            Ok(Some(link.address.clone()))
+        }
+    });
+    if let Some(address) = first.await? {
+        return Ok(Some(address));
+    }
+    let Some(owner) = context.storage.read(pending_owner).await? else {
+        return Ok(None);
+    };
+    let link = NewLink::prepare(context, Purpose::Setup, owner.id);
+    context
+        .change(move |change| link.insert(change).map(|()| Some(link.address.clone())))
+        .await
+}
+
+/// The owner who has not completed the account yet: the only account, and without a password.
+fn pending_owner(tx: &mut storage::Tx) -> Result<Option<Account>, Error> {
+    let first = tx.accounts().list(storage::Page {
+        after: None,
+        limit: 1,
+    })?;
+    Ok(first
+        .into_iter()
+        .find(|account| account.password.is_none() && account.email.starts_with("pending:")))
+}
+
+/// Whether a setup link could be used now.
+pub async fn is_setup_open(context: &Context, token: &str) -> Result<bool, Error> {
+    links::is_open(context, token, Purpose::Setup).await
+}
+
+/// Completes the pending owner's account and signs them in.
+pub async fn complete_setup(
+    context: &Context,
+    token: &str,
+    account: NewAccount,
+    device: &str,
+) -> Result<SignedIn, Error> {
+    let digest = links::digest(token)?;
+    let account = account.check()?;
+    if !is_setup_open(context, token).await? {
+        // Before the hash, so that nobody without a link can make the server work.
+        return Err(links::used_up());
+    }
+    let account = account.hash(context).await?;
+    let now = context.now();
+    let (milliseconds, bytes) = random::id_parts(now);
+    let device = device.to_owned();
+    let placeholder = AccountId::new(milliseconds, bytes);
+    let new = NewSession::prepare(context, placeholder, SessionOrigin::Link, &device);
+    let (session, owner) = context
+        .change(move |change| {
+            let id = links::redeem(change, digest, Purpose::Setup, now)?;
+            let owner = change
+                .accounts()
+                .find(id)?
+                .filter(|owner| owner.password.is_none());
+            let owner = account.complete(owner.ok_or_else(links::used_up)?, now);
+            change.accounts().update(&owner)?;
+            change.event(EventKind::AccountChanged, id)?;
+            let new = new.for_account(id);
+            new.insert(change)?;
+            Ok((new, owner))
+        })
+        .await?;
+    Ok(session.into_signed_in(owner))
+}

@@ -1,0 +1,199 @@
+//! Beginning, listing and ending sessions.
+
+use std::sync::Arc;
+
+use accounts::{Account, EndReason, Ended, Session, SessionOrigin};
+use ids::{AccountId, SessionId};
+use secret::SecretString;
+use storage::EventKind;
+use token::{OpaqueKind, OpaqueToken};
+
+use crate::{Change, Context, Error, extract::Caller, random};
+
+/// Longest device text, in characters.
+const LONGEST_DEVICE: usize = 200;
+
+/// Somebody who has just signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The session token: the pages' cookie, or a bearer token.
+    pub token: SecretString,
+    /// The new session.
+    pub session: Session,
+    /// Who signed in; without the password.
+    pub account: Account,
+}
+
+/// A session that is about to begin, with its token.
+#[derive(Clone)]
+pub(super) struct NewSession {
+    pub(super) token: Arc<OpaqueToken>,
+    pub(super) session: Session,
+}
+
+impl NewSession {
+    /// A session under a fresh random token. Tokens are never taken from outside, so none can be fixed beforehand.
+    pub(super) fn prepare(
+        context: &Context,
+        account: AccountId,
+        origin: SessionOrigin,
+        device: &str,
+    ) -> Self {
+        let token = OpaqueToken::generate(OpaqueKind::Session, random::bytes());
+        Self::with_token(context, token, account, origin, device)
+    }
+
+    pub(super) fn with_token(
+        context: &Context,
+        token: OpaqueToken,
+        account: AccountId,
+        origin: SessionOrigin,
+        device: &str,
+    ) -> Self {
+        let now = context.now();
+        let (milliseconds, bytes) = random::id_parts(now);
+        let accounts = &context.config.accounts;
+        let expires_at = now + accounts.session_lifetime.signed();
+        let session = Session {
+            id: SessionId::new(milliseconds, bytes),
+            account,
+            created_by: origin,
+            device: device_text(device),
+            active_workspace: None,
+            created_at: now,
+            last_seen_at: now,
+            idle_expires_at: expires_at.min(now + accounts.session_idle.signed()),
+            expires_at,
+            ended: None,
+        };
+        Self {
+            token: Arc::new(token),
+            session,
+        }
+    }
+
+    /// The same session for the account that turned out to be meant.
+    pub(super) fn for_account(&self, account: AccountId) -> Self {
+        Self {
+            session: Session {
+                account,
+                ..self.session.clone()
+            },
+            ..self.clone()
+        }
+    }
+
+    /// Writes the session. May run several times.
+    pub(super) fn insert(&self, change: &mut Change<'_>) -> Result<(), Error> {
+        change
+            .sessions()
+            .insert(&self.session, Some(self.token.digest()))?;
+        change.event(EventKind::SessionStarted, self.session.id)
+    }
+
+    /// The written session, for the person who signed in.
+    pub(super) fn into_signed_in(self, account: Account) -> SignedIn {
+        SignedIn {
+            token: self.token.reveal(),
+            session: self.session,
+            account: Account {
+                password: None,
+                ..account
+            },
+        }
+    }
+}
+
+/// A device text as it is kept: outside text, shown in lists.
+fn device_text(device: &str) -> String {
+    let clean: String = device
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_DEVICE)
+        .collect();
+    match clean.trim() {
+        "" => "unknown device".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// The caller's live sessions, the one used last first.
+pub async fn list_sessions(context: &Context, caller: &Caller) -> Result<Vec<Session>, Error> {
+    let (account, now) = (caller.account.id, context.now());
+    Ok(context
+        .storage
+        .scan(move |tx| tx.sessions().list_live(account, now))
+        .await?)
+}
+
+/// Ends the caller's own session.
+pub async fn sign_out(context: &Context, caller: &Caller) -> Result<(), Error> {
+    end(context, caller, caller.session.id, EndReason::SignedOut).await
+}
+
+/// Ends one of the caller's sessions, chosen from the list. One of somebody else is not found.
+pub async fn end_session(
+    context: &Context,
+    caller: &Caller,
+    session: SessionId,
+) -> Result<(), Error> {
+    end(context, caller, session, EndReason::Revoked).await
+}
+
+async fn end(
+    context: &Context,
+    caller: &Caller,
+    id: SessionId,
+    reason: EndReason,
+) -> Result<(), Error> {
+    let (account, at) = (caller.account.id, context.now());
+    context
+        .change(move |change| {
+            let own = change
+                .sessions()
+                .find(id)?
+                .is_some_and(|session| session.account == account);
+            if !own {
+                return Err(Error::not_found());
+            }
+            change.sessions().end(id, Ended { at, reason })?;
+            change.event(EventKind::SessionEnded, id)
+        })
+        .await
+}
+
+/// Ends all of the caller's sessions, this one too, and makes every token issued before worthless.
+pub async fn sign_out_everywhere(context: &Context, caller: &Caller) -> Result<(), Error> {
+    let (id, now) = (caller.account.id, context.now());
+    context
+        .change(move |change| {
+            let mut account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
+            account.generation += 1;
+            account.updated_at = now;
+            change.accounts().update(&account)?;
+            end_all(
+                change,
+                id,
+                None,
+                Ended {
+                    at: now,
+                    reason: EndReason::Revoked,
+                },
+            )?;
+            change.event(EventKind::AccountGeneration, id)
+        })
+        .await
+}
+
+/// Ends an account's sessions but one, each with its event.
+pub(super) fn end_all(
+    change: &mut Change<'_>,
+    account: AccountId,
+    except: Option<SessionId>,
+    ended: Ended,
+) -> Result<(), Error> {
+    for session in change.sessions().end_all(account, except, ended)? {
+        change.event(EventKind::SessionEnded, session)?;
+    }
+    Ok(())
+}

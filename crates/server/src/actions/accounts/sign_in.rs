@@ -1,0 +1,158 @@
+//! Signing in by password or by a one-time link.
+
+use accounts::{Account, SessionOrigin};
+use ids::AccountId;
+use secret::SecretString;
+
+use super::{
+    SignedIn, links,
+    links::{NewLink, Purpose},
+    passwords,
+    sessions::NewSession,
+};
+use crate::{Context, Error, Peer};
+
+/// What somebody presents to sign in.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Email address or username, as typed.
+    pub login: String,
+    /// The password as typed.
+    pub password: SecretString,
+    /// Where the request came from.
+    pub peer: Peer,
+}
+
+/// Signs in by password. Unknown, wrong and inactive are answered alike in status, text and time: a hash is always
+/// computed, against a dummy when there is no account.
+pub async fn sign_in(
+    context: &Context,
+    credentials: Credentials,
+    device: &str,
+    origin: SessionOrigin,
+) -> Result<SignedIn, Error> {
+    let account = check_password(context, credentials).await?;
+    begin(context, account, device, origin).await
+}
+
+/// The account whose login and password these are.
+pub(super) async fn check_password(
+    context: &Context,
+    credentials: Credentials,
+) -> Result<Account, Error> {
+    let login = credentials.login.trim().to_lowercase();
+    let attempt = context
+        .throttle
+        .begin(&login, credentials.peer, context.now())?;
+    let checked = check(context, login, credentials.password.clone()).await;
+    let (found, verdict) = match checked {
+        Ok(checked) => checked,
+        Err(error) => {
+            attempt.undecided();
+            return Err(error);
+        }
+    };
+    let Some(account) = found.filter(|account| verdict.matches && account.active) else {
+        return Err(wrong_credentials());
+    };
+    attempt.succeeded();
+    if verdict.outdated {
+        passwords::renew(context, account.id, credentials.password).await?;
+    }
+    Ok(account)
+}
+
+async fn check(
+    context: &Context,
+    login: String,
+    password: SecretString,
+) -> Result<(Option<Account>, passwords::Verdict), Error> {
+    let found = if login.contains('\0') {
+        None
+    } else {
+        context
+            .storage
+            .read(move |tx| tx.accounts().find_by_login(&login))
+            .await?
+    };
+    let stored = found.as_ref().and_then(|account| account.password.clone());
+    let verdict = passwords::verify(context, stored, password).await?;
+    Ok((found, verdict))
+}
+
+/// Begins a session for somebody who has proven who they are.
+pub(super) async fn begin(
+    context: &Context,
+    account: Account,
+    device: &str,
+    origin: SessionOrigin,
+) -> Result<SignedIn, Error> {
+    let new = NewSession::prepare(context, account.id, origin, device);
+    let id = account.id;
+    let new = context
+        .change(move |change| {
+            // The account may have been disabled while the password was checked.
+            if !change
+                .accounts()
+                .find(id)?
+                .is_some_and(|account| account.active)
+            {
+                return Err(wrong_credentials());
+            }
+            new.insert(change)?;
+            Ok(new.clone())
+        })
+        .await?;
+    Ok(new.into_signed_in(account))
+}
+
+/// Makes a link that signs an account in once.
+pub async fn create_sign_in_link(context: &Context, account: AccountId) -> Result<String, Error> {
+    let link = NewLink::prepare(context, Purpose::SignIn, account);
+    context
+        .change(move |change| link.insert(change).map(|()| link.address.clone()))
+        .await
+}
+
+/// Whether a sign-in link could be used now.
+pub async fn is_sign_in_link_open(context: &Context, token: &str) -> Result<bool, Error> {
+    links::is_open(context, token, Purpose::SignIn).await
+}
+
+/// Signs in by a one-time link.
+pub async fn sign_in_by_link(
+    context: &Context,
+    token: &str,
+    device: &str,
+) -> Result<SignedIn, Error> {
+    let (digest, now) = (links::digest(token)?, context.now());
+    let (milliseconds, bytes) = crate::random::id_parts(now);
+    let new = NewSession::prepare(
+        context,
+        AccountId::new(milliseconds, bytes),
+        SessionOrigin::Link,
+        device,
+    );
+    let (new, account) = context
+        .change(move |change| {
+            let id = links::redeem(change, digest, Purpose::SignIn, now)?;
+            let account = change
+                .accounts()
+                .find(id)?
+                .filter(|account| account.active)
+                .ok_or_else(links::used_up)?;
+            let new = new.for_account(id);
+            new.insert(change)?;
+            Ok((new, account))
+        })
+        .await?;
+    Ok(new.into_signed_in(account))
+}
+
+pub(super) fn wrong_credentials() -> Error {
+    Error::new(
+        http::StatusCode::UNAUTHORIZED,
+        "wrong_credentials",
+        "Email, username or password is wrong; check them and try again.",
+    )
+}
