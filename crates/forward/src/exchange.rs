@@ -119,9 +119,13 @@ async fn connect<B: RequestBody>(
             cause,
         })?;
     // The buffer bounds the head as well; the exact limit is applied once the head is read.
-    let (sender, driver) = http1::Builder::new()
-        .max_headers(limits.header_fields)
-        .max_buf_size((2 * limits.header_bytes).max(128 * 1024))
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size((2 * limits.header_bytes).max(128 * 1024));
+    // With the number that is hyper's own limit anyway, parsing needs no table made for each answer.
+    if limits.header_fields != 100 {
+        builder.max_headers(limits.header_fields);
+    }
+    let (sender, driver) = builder
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Error::ResetBeforeHead {

@@ -87,12 +87,12 @@ mod tests {
 
     use super::*;
 
-    fn caller(standing: Standing) -> Option<Caller> {
-        Some(Caller {
+    fn caller(standing: Standing) -> Caller {
+        Caller {
             session: SessionId::new(1, [1; 10]),
             account: AccountId::new(1, [2; 10]),
             standing,
-        })
+        }
     }
 
     fn person() -> Person {
@@ -109,11 +109,11 @@ mod tests {
     fn a_closed_gate_lets_only_viewers_in_and_hides_the_app_from_others() {
         let closed = |standing| authorize(Gate::Closed, standing);
         assert!(matches!(
-            closed(caller(Standing::Viewer(person()))),
+            closed(Some(caller(Standing::Viewer(person())))),
             Admission::Enter(Some(_))
         ));
-        assert_eq!(closed(caller(Standing::NoAccess)), Admission::Hidden);
-        assert_eq!(closed(caller(Standing::SignedOut)), Admission::SignIn);
+        assert_eq!(closed(Some(caller(Standing::NoAccess))), Admission::Hidden);
+        assert_eq!(closed(Some(caller(Standing::SignedOut))), Admission::SignIn);
         assert_eq!(closed(None), Admission::SignIn);
     }
 
@@ -121,13 +121,13 @@ mod tests {
     fn an_open_gate_lets_everybody_in_and_still_tells_viewers() {
         let open = |standing| authorize(Gate::Open, standing);
         assert!(matches!(
-            open(caller(Standing::Viewer(person()))),
+            open(Some(caller(Standing::Viewer(person())))),
             Admission::Enter(Some(_))
         ));
         for standing in [
             None,
-            caller(Standing::NoAccess),
-            caller(Standing::SignedOut),
+            Some(caller(Standing::NoAccess)),
+            Some(caller(Standing::SignedOut)),
         ] {
             assert_eq!(open(standing), Admission::Enter(None));
         }

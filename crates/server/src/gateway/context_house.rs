@@ -52,7 +52,7 @@ pub async fn issue_handoff(
     };
     context
         .storage
-        .write(move |tx| Ok::<_, Error>(tx.links().insert(&link)?))
+        .write(move |tx| tx.links().insert(&link))
         .await?;
     Ok(code.reveal())
 }
@@ -113,7 +113,7 @@ impl House for Context {
         let (digest, now) = (code.digest(), self.now());
         let link = self
             .storage
-            .write(move |tx| Ok::<_, Error>(tx.links().redeem(digest, now)?))
+            .write(move |tx| tx.links().redeem(digest, now))
             .await?;
         Ok(link
             .filter(|link| link.purpose == PURPOSE)

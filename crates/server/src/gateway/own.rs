@@ -84,7 +84,7 @@ impl<H: House> Gateway<H> {
             || URL_SAFE_NO_PAD.encode(random::bytes::<32>()),
             str::to_owned,
         );
-        let next = self.next(uri);
+        let next = Self::next(uri);
         let target = format!(
             "{}&state={}",
             self.open_address(door, &next),
@@ -104,7 +104,7 @@ impl<H: House> Gateway<H> {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Response, Error> {
-        let next = self.next(uri);
+        let next = Self::next(uri);
         let code = parameter(uri, "code").unwrap_or_default();
         let handoff = self.house.redeem(&code).await?;
         let nonce = cookies::find(headers, cookies::NONCE).unwrap_or_default();
@@ -139,7 +139,7 @@ impl<H: House> Gateway<H> {
 
     /// The handoff of older shells: the token itself is in the address, and is taken once.
     async fn token_handoff(&self, app: &App, door: &Door, uri: &Uri) -> Result<Response, Error> {
-        let next = self.next(uri);
+        let next = Self::next(uri);
         let Some(token) = parameter(uri, "token").filter(|token| !token.is_empty()) else {
             return Ok(self.hop_failed(door, &next, StatusCode::BAD_REQUEST));
         };
@@ -231,7 +231,7 @@ impl<H: House> Gateway<H> {
         format!("{}{path}", self.house.config().shell_origin())
     }
 
-    fn next(&self, uri: &Uri) -> String {
+    fn next(uri: &Uri) -> String {
         parameter(uri, "next")
             .filter(|next| is_local(next))
             .unwrap_or_else(|| "/".to_owned())

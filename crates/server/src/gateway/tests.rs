@@ -101,7 +101,7 @@ struct Street {
 }
 
 impl Street {
-    async fn new() -> Self {
+    fn new() -> Self {
         let sources = Sources {
             flags: Vec::new(),
             environment: Vec::new(),
@@ -162,7 +162,7 @@ impl Street {
         tokio::spawn(async move {
             axum::serve(listener, Router::new().fallback(echo))
                 .await
-                .unwrap()
+                .unwrap();
         });
     }
 
@@ -303,7 +303,7 @@ async fn got(response: Response) -> Value {
 
 #[tokio::test]
 async fn an_anonymous_request_is_refused_at_the_door() {
-    let street = Street::new().await;
+    let street = Street::new();
     let call = street.send("GET", NOTES, "/a?b=c", &[]).await;
     assert_eq!(call.status(), 401);
     let error: Value = serde_json::from_str(&body(call).await).unwrap();
@@ -326,7 +326,7 @@ async fn an_anonymous_request_is_refused_at_the_door() {
 
 #[tokio::test]
 async fn the_hop_lets_one_browser_in_and_the_app_sees_who_it_is() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let seen = got(street
         .send(
@@ -360,7 +360,7 @@ async fn the_hop_lets_one_browser_in_and_the_app_sees_who_it_is() {
 
 #[tokio::test]
 async fn a_code_is_of_no_use_elsewhere_or_twice() {
-    let street = Street::new().await;
+    let street = Street::new();
     let started = street.send("GET", NOTES, "/.vestibule/start", &[]).await;
     let (nonce, state) = (cookie(&started, cookies::NONCE), query(&started, "state"));
     let own = format!("vestibule_handoff={nonce}");
@@ -405,7 +405,7 @@ async fn a_code_is_of_no_use_elsewhere_or_twice() {
 
 #[tokio::test]
 async fn two_tabs_may_hop_at_once() {
-    let street = Street::new().await;
+    let street = Street::new();
     let first = street.send("GET", NOTES, "/.vestibule/start", &[]).await;
     let nonce = format!("vestibule_handoff={}", cookie(&first, cookies::NONCE));
     let second = street
@@ -416,7 +416,7 @@ async fn two_tabs_may_hop_at_once() {
 
 #[tokio::test]
 async fn the_hop_goes_on_to_paths_of_the_app_only() {
-    let street = Street::new().await;
+    let street = Street::new();
     for next in [
         "https://evil.example/",
         "//evil.example",
@@ -437,7 +437,7 @@ async fn the_hop_goes_on_to_paths_of_the_app_only() {
 
 #[tokio::test]
 async fn a_ticket_of_one_app_opens_no_other() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let other = street
         .send("GET", "other.localhost:8080", "/", &[("cookie", &cookies)])
@@ -463,7 +463,7 @@ async fn a_ticket_of_one_app_opens_no_other() {
 
 #[tokio::test]
 async fn forged_and_broken_identities_are_refused_and_a_bad_header_is_not_saved_by_a_cookie() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     for header in ["x-vestibule-viewer-token", "x-ellivate-viewer-token"] {
         assert_eq!(
@@ -516,7 +516,7 @@ async fn forged_and_broken_identities_are_refused_and_a_bad_header_is_not_saved_
 
 #[tokio::test]
 async fn an_ended_session_and_a_lost_place_act_at_once() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap();
     for (standing, status) in [
@@ -537,7 +537,7 @@ async fn an_ended_session_and_a_lost_place_act_at_once() {
 
 #[tokio::test]
 async fn an_app_that_may_not_be_opened_looks_like_none() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     *street.world.standing.lock().unwrap() = Standing::NoAccess;
     for mode in ["navigate", "cors"] {
@@ -571,7 +571,7 @@ async fn an_app_that_may_not_be_opened_looks_like_none() {
 
 #[tokio::test]
 async fn other_sites_cannot_act_with_a_persons_cookies() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap().to_owned();
     let before = street.hits();
@@ -625,7 +625,7 @@ async fn other_sites_cannot_act_with_a_persons_cookies() {
 
 #[tokio::test]
 async fn a_flag_flip_acts_on_the_next_request_and_a_bad_token_is_nobody_at_an_open_gate() {
-    let street = Street::new().await;
+    let street = Street::new();
     assert_eq!(street.status("GET", &[]).await, 401);
     street.change("notes", |app| app.is_public = true);
     assert_eq!(
@@ -649,7 +649,7 @@ async fn a_flag_flip_acts_on_the_next_request_and_a_bad_token_is_nobody_at_an_op
 
 #[tokio::test]
 async fn what_only_the_gateway_may_say_is_said_by_it() {
-    let street = Street::new().await;
+    let street = Street::new();
     street.change("notes", |app| app.requires_auth = false);
     let forged = [
         ("x-vestibule-gateway", "forged"),
@@ -682,7 +682,7 @@ async fn what_only_the_gateway_may_say_is_said_by_it() {
 
 #[tokio::test]
 async fn the_gateways_paths_never_reach_the_app() {
-    let street = Street::new().await;
+    let street = Street::new();
     street.change("notes", |app| app.requires_auth = false);
     for path in [
         "/.vestibule/health",
@@ -699,7 +699,7 @@ async fn the_gateways_paths_never_reach_the_app() {
 
 #[tokio::test]
 async fn a_token_is_renewed_in_its_last_third_while_the_session_lives() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap().to_owned();
     street.pass_time(590);
@@ -753,7 +753,7 @@ async fn a_token_is_renewed_in_its_last_third_while_the_session_lives() {
 
 #[tokio::test]
 async fn a_token_with_an_old_place_is_brought_up_to_date_but_not_prolonged() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap();
     let moved = GroupId::new(1, [6; 10]);
@@ -777,7 +777,7 @@ async fn a_token_with_an_old_place_is_brought_up_to_date_but_not_prolonged() {
 
 #[tokio::test]
 async fn the_viewer_script_is_for_the_apps_own_pages() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let script = async |fields: &[(&str, &str)]| {
         street
@@ -809,7 +809,7 @@ async fn the_viewer_script_is_for_the_apps_own_pages() {
 
 #[tokio::test]
 async fn a_token_in_an_address_is_taken_once() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap();
     for path in ["/ellivate-handoff?token=bad", "/vestibule-handoff"] {
@@ -833,7 +833,7 @@ async fn a_token_in_an_address_is_taken_once() {
 
 #[tokio::test]
 async fn an_app_cannot_set_our_cookies_or_those_of_its_neighbors() {
-    let street = Street::new().await;
+    let street = Street::new();
     street.change("notes", |app| app.requires_auth = false);
     let path = "/?set-cookie=vestibule_app%3Dx&set-cookie=a%3D1%3B%20Domain%3Dlocalhost&set-cookie=b%3D1&clear-site-data=*";
     let answer = street.send("GET", NOTES, path, &[]).await;
@@ -844,7 +844,7 @@ async fn an_app_cannot_set_our_cookies_or_those_of_its_neighbors() {
 
 #[tokio::test]
 async fn a_signed_in_persons_app_is_framed_by_the_pages_only() {
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let answer = street
         .send(
@@ -867,7 +867,7 @@ async fn a_signed_in_persons_app_is_framed_by_the_pages_only() {
 
 #[tokio::test]
 async fn a_restart_of_the_app_is_a_short_wait() {
-    let street = Street::new().await;
+    let street = Street::new();
     street.change("notes", |app| app.requires_auth = false);
     let answers = |instance, code: &'static str, status: u16| {
         let street = &street;
@@ -898,7 +898,7 @@ async fn a_restart_of_the_app_is_a_short_wait() {
 #[tokio::test]
 async fn another_site_cannot_open_a_websocket_with_a_persons_cookies() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let street = Street::new().await;
+    let street = Street::new();
     let cookies = street.hop(NOTES, 1).await;
     let token = cookies.rsplit('=').next().unwrap().to_owned();
     // An app that accepts every handshake and echoes.
