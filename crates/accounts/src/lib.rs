@@ -3,7 +3,23 @@
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
 mod account;
+mod email;
+mod hash;
+mod lifetime;
+mod password;
+pub mod refresh;
 mod session;
+mod sign_out;
+mod sign_up;
+pub mod throttle;
+mod username;
 
-pub use account::{Account, Role};
+pub use account::{Account, Role, UnknownRole};
+pub use email::{Email, EmailError};
+pub use hash::{Block, HashError, HashParameters, Verdict, hash, verify};
+pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
+pub use password::{Password, PasswordError};
 pub use session::{EndReason, Ended, RefreshToken, Session, SessionOrigin};
+pub use sign_out::{Sessions, SignOut};
+pub use sign_up::{PresentedInvite, SignUpDecision, SignUpPolicy};
+pub use username::{Username, UsernameError};

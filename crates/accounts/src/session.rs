@@ -76,6 +76,8 @@ pub struct RefreshToken {
     pub digest: [u8; 32],
     /// The session it keeps alive.
     pub session: SessionId,
+    /// The token it was issued in exchange for; `None` for the first of a session. Late twins share a parent.
+    pub parent: Option<[u8; 32]>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// Refused from here on, if not used before.

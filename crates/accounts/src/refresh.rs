@@ -1,0 +1,81 @@
+//! Redeeming refresh tokens: each is exchanged for a successor, and a lost race never signs anybody out.
+//!
+//! A token that was exchanged already may come back for good reasons: two tabs refreshed at once, or the answer was
+//! lost on its way. Until one of its successors has been used, and for [`TWIN_GRACE`] after, it is such a *late twin*.
+//! Later it can only be a copy that somebody else kept, and the session ends.
+
+use std::time::Duration;
+
+use ids::SessionId;
+use jiff::Timestamp;
+
+use crate::{Account, RefreshToken, Session, SessionRefusal, lifetime};
+
+/// For how long after the first use of a successor its predecessor is still taken for a late twin.
+pub const TWIN_GRACE: Duration = Duration::from_secs(30);
+
+/// What to do with a presented token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Exchange it: mark it used and issue a successor.
+    Rotate,
+    /// It was exchanged before, innocently. Where the area's contract gives late twins a working pair, issue one more
+    /// successor and leave the token's record as it is; else refuse it. Either way the session goes on.
+    LateTwin,
+    /// It was exchanged before and its successor has been in use for a while: end the session and tell the person.
+    Reused,
+    /// It was never used and is too old, or is a late twin that is.
+    Expired,
+    /// The session it belongs to is over.
+    SessionOver(SessionRefusal),
+}
+
+/// Decides what to do with a presented token.
+///
+/// `successor_used_at` is when a successor of the token was first exchanged itself; `None` while none was.
+pub fn redeem(
+    presented: &RefreshToken,
+    successor_used_at: Option<Timestamp>,
+    session: &Session,
+    account: &Account,
+    now: Timestamp,
+) -> Decision {
+    if presented.session != session.id {
+        return Decision::SessionOver(SessionRefusal::OtherAccount);
+    }
+    if let Err(refusal) = lifetime::check(session, account, now) {
+        return Decision::SessionOver(refusal);
+    }
+    let is_reused = presented.used.is_some()
+        && successor_used_at.is_some_and(|used_at| now > lifetime::after(used_at, TWIN_GRACE));
+    // Reuse is theft whatever the token's age, so it is looked for first.
+    if is_reused {
+        return Decision::Reused;
+    }
+    if now >= presented.expires_at {
+        return Decision::Expired;
+    }
+    if presented.used.is_some() {
+        Decision::LateTwin
+    } else {
+        Decision::Rotate
+    }
+}
+
+/// A new token of a session. `parent` is the token it was exchanged for, if any.
+pub fn issue(
+    digest: [u8; 32],
+    parent: Option<[u8; 32]>,
+    session: SessionId,
+    now: Timestamp,
+    idle: Duration,
+) -> RefreshToken {
+    RefreshToken {
+        digest,
+        session,
+        parent,
+        issued_at: now,
+        expires_at: lifetime::after(now, idle),
+        used: None,
+    }
+}
