@@ -60,6 +60,7 @@ fn accounts(schema: &mut Schema) {
     schema.table("refresh_token", |t| {
         t.bytes("digest")
             .reference("session", "session")
+            .maybe_bytes("parent")
             .number("issued_at")
             .number("expires_at")
             .maybe_number("used_at")
@@ -67,6 +68,7 @@ fn accounts(schema: &mut Schema) {
             .key(&["digest"]);
     });
     schema.index("refresh_token", "session");
+    schema.index("refresh_token", "parent");
     schema.table("link", |t| {
         t.bytes("digest")
             .text("purpose")

@@ -3,15 +3,16 @@
 use ::accounts::RefreshToken;
 use ids::SessionId;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 
 use super::{digest, is, millis, optional_millis};
 use crate::{Error, Tx};
 
 const TABLE: &str = "refresh_token";
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 7] = [
     "digest",
     "session",
+    "parent",
     "issued_at",
     "expires_at",
     "used_at",
@@ -28,6 +29,7 @@ impl RefreshTokens<'_> {
         let values = [
             digest(token.digest),
             token.session.as_uuid().into(),
+            token.parent.map(|parent| parent.to_vec()).into(),
             millis(token.issued_at),
             millis(token.expires_at),
             optional_millis(token.used.map(|(at, _)| at)),
@@ -48,12 +50,29 @@ impl RefreshTokens<'_> {
                 Ok(RefreshToken {
                     digest: cells.digest()?,
                     session: SessionId::from_uuid(cells.uuid()?),
+                    parent: cells.optional_digest()?,
                     issued_at: cells.time()?,
                     expires_at: cells.time()?,
                     used: cells.optional_time()?.zip(cells.optional_digest()?),
                 })
             },
         )
+    }
+
+    /// When a token that was issued in exchange for this one was first exchanged itself; `None` while none was.
+    pub fn first_successor_use(&mut self, token: [u8; 32]) -> Result<Option<Timestamp>, Error> {
+        let mut select = Query::select();
+        select
+            .column("used_at")
+            .from(TABLE)
+            .cond_where(is("parent", digest(token)))
+            .and_where(Expr::col("used_at").is_not_null())
+            .order_by("used_at", Order::Asc)
+            .limit(1);
+        let first = self.0.query_one(&select, |row| {
+            row.cells(TABLE, &["used_at"]).optional_time()
+        })?;
+        Ok(first.flatten())
     }
 
     /// Notes what a token was exchanged for. `false`, and no change, when it had been used before (or is unknown).

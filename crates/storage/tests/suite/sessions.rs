@@ -109,6 +109,7 @@ on_both_engines! {
         let token = RefreshToken {
             digest: [3; 32],
             session: session.id,
+            parent: None,
             issued_at: t0(),
             expires_at: later(60),
             used: None,
@@ -141,5 +142,35 @@ on_both_engines! {
         let found = storage.read(|tx| tx.refresh_tokens().find([3; 32])).await.unwrap().unwrap();
         assert_eq!(found.used, Some((later(1), [winners[0]; 32])));
         assert_eq!(storage.write(|tx| tx.refresh_tokens().mark_used([9; 32], t0(), [0; 32])).await, Ok(false));
+    }
+
+    async fn the_first_use_among_twins_is_found_by_their_parent(db) {
+        let storage = db.open().await;
+        let ada = account("ada");
+        store(&storage, &[&ada]).await;
+        let session = session(ada.id);
+        let token = move |digest: u8, parent: Option<u8>| RefreshToken {
+            digest: [digest; 32],
+            session: session.id,
+            parent: parent.map(|parent| [parent; 32]),
+            issued_at: t0(),
+            expires_at: later(60),
+            used: None,
+        };
+        storage
+            .write(move |tx| {
+                tx.sessions().insert(&session, None)?;
+                [token(1, None), token(2, Some(1)), token(3, Some(1)), token(4, Some(3))]
+                    .iter()
+                    .try_for_each(|token| tx.refresh_tokens().insert(token))
+            })
+            .await
+            .unwrap();
+        let first = || storage.read(|tx| tx.refresh_tokens().first_successor_use([1; 32]));
+        assert_eq!(first().await, Ok(None));
+        storage.write(|tx| tx.refresh_tokens().mark_used([3; 32], later(9), [4; 32])).await.unwrap();
+        assert_eq!(first().await, Ok(Some(later(9))));
+        storage.write(|tx| tx.refresh_tokens().mark_used([2; 32], later(5), [5; 32])).await.unwrap();
+        assert_eq!(first().await, Ok(Some(later(5))));
     }
 }
