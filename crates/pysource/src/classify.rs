@@ -216,6 +216,13 @@ impl<'a> Search<'a> {
             Object::Missing if !attribute.contains('.') => {
                 return Err(missing(format!("`{attribute}` is not defined in {file}.")));
             }
+            Object::Other(Some(class))
+                if class == "fastapi.APIRouter" || class.starts_with("flask.") =>
+            {
+                return Err(missing(format!(
+                    "`{attribute}` in {file} is a `{class}`, which cannot be served by itself."
+                )));
+            }
             _ => None,
         };
         let found = self.classified(file, module_name, app_dir, attribute, found_by);

@@ -182,7 +182,8 @@ impl<'a> Source<'a> {
         let Some(module) = self.module(file) else {
             return outer;
         };
-        let resolves = |root: &str| {
+        let relative = module.imports().iter().any(|import| import.level > 0);
+        let resolved = |root: &str| {
             let roots = [root.to_owned()];
             module
                 .imports()
@@ -190,14 +191,22 @@ impl<'a> Source<'a> {
                 .filter(|import| import.level == 0 && self.is_local(&roots, &import.module))
                 .count()
         };
-        if module.imports().iter().any(|import| import.level > 0) && folder_of(file) == top {
-            return outer;
+        let mut best = (resolved(&outer), outer.clone());
+        let steps = top
+            .match_indices('/')
+            .map(|(at, _)| &top[..at])
+            .chain([top]);
+        for folder in steps.filter(|folder| folder.len() > outer.len()) {
+            // A relative import needs a package around the module.
+            if relative && folder == folder_of(file) {
+                continue;
+            }
+            let count = resolved(folder);
+            if count > best.0 {
+                best = (count, folder.to_owned());
+            }
         }
-        if resolves(top) > resolves(&outer) {
-            top.to_owned()
-        } else {
-            outer
-        }
+        best.1
     }
 }
 

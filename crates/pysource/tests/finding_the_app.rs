@@ -237,6 +237,34 @@ fn a_folder_that_is_its_own_root_is_recognized_by_its_imports() {
 }
 
 #[test]
+fn a_root_two_folders_down_is_recognized_by_its_imports() {
+    let app = App::new(&[
+        (
+            "backend/app/main.py",
+            "from fastapi import FastAPI\nfrom app.store import x\napp = FastAPI()\n",
+        ),
+        ("backend/app/store.py", "x = 1\n"),
+    ]);
+    assert_eq!(app.result.start.app_dir.as_deref(), Some("backend"));
+    app.serves("app.main:app");
+}
+
+#[test]
+fn a_named_object_that_is_no_app_is_refused() {
+    let files = [(
+        "main.py",
+        "from fastapi import APIRouter\nrouter = APIRouter()\n",
+    )];
+    let options = Options {
+        entry: Some("main:router".to_owned()),
+        ..Options::default()
+    };
+    let findings = pysource::classify(&project(&files), &options).unwrap_err();
+    assert_eq!(findings[0].rule, "runtime.entry-missing");
+    assert!(findings[0].message.contains("APIRouter"));
+}
+
+#[test]
 fn a_re_exported_app_is_wired_where_it_is_made() {
     let app = App::new(&[
         ("main.py", "from pkg import app\n"),
