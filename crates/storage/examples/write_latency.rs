@@ -1,5 +1,5 @@
-//! How long small durable writes take on SQLite, by number of writers: `cargo run --release -p storage --example
-//! write_latency [seconds a run] [folder]`. What came out stands in `docs/decisions/0002-sqlite-engine.md`.
+//! How long small durable writes take on SQLite, by number of writers: `cargo run --release -p storage --features
+//! testing --example write_latency [seconds a run] [folder]`. What came out stands in `docs/decisions/0002-sqlite-engine.md`.
 //!
 //! The engine runs as it is and, interleaved, with SQLite's own automatic checkpoints instead of the keeper's.
 

@@ -1,4 +1,8 @@
 //! The keeper thread: checkpoints beside the writer, and an eye on commits of other processes.
+//!
+//! SQLite by itself checkpoints within the commit that crosses 1000 pages, and everybody who waits for that commit
+//! waits for the checkpoint as well. Measured, that costs about 0.35 ms of write p99 at 16 writers on a memory file
+//! system; on a disk the tail of its fsync hides the difference, see `docs/decisions/0002-sqlite-engine.md`.
 
 use std::{
     sync::{
