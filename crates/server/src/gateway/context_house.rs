@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::{Account, Session};
+use accounts::Session;
 use apps::{App, Member};
 use ids::{AccountId, AppId, GroupId, SessionId, Slug};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use storage::Link;
 use token::{OpaqueKind, OpaqueToken, viewer::ViewerRole};
 
 use super::house::{Handoff, House, Instance, Person, Standing};
-use crate::{Config, Context, Error, random};
+use crate::{Config, Context, Error, actions::accounts::authenticate_session, random};
 
 /// What handoff codes are kept under.
 const PURPOSE: &str = "handoff";
@@ -76,15 +76,14 @@ impl House for Context {
         session: SessionId,
         account: AccountId,
     ) -> Result<Standing, Error> {
-        let Some(session) = self.session(session).await? else {
+        // Keeps the session alive, too: who works in an app all day is not idle.
+        let caller = authenticate_session(self, session).await?;
+        let Some(found) = caller
+            .map(|caller| caller.account)
+            .filter(|found| found.id == account)
+        else {
             return Ok(Standing::SignedOut);
         };
-        let Some(found) = self.account(account).await? else {
-            return Ok(Standing::SignedOut);
-        };
-        if session.account != account || !is_alive(&session, &found, self.now()) {
-            return Ok(Standing::SignedOut);
-        }
         let member = if app.owner == account {
             None
         } else {
@@ -127,13 +126,6 @@ impl House for Context {
                 })
             }))
     }
-}
-
-fn is_alive(session: &Session, account: &Account, now: Timestamp) -> bool {
-    account.active
-        && session.ended.is_none()
-        && now < session.idle_expires_at
-        && now < session.expires_at
 }
 
 /// What somebody is in an app, and whose shared data they see. Who came by themselves gets a place when the pages hand them
