@@ -321,17 +321,25 @@ fn kind(kind: EntryType) -> &'static str {
 }
 
 fn malformed(error: io::Error) -> UnpackError {
-    match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<OverLimit>())
-    {
-        Some(over) => UnpackError::TooLarge {
-            what: over.what,
-            limit: over.limit,
-        },
-        None => UnpackError::Malformed {
-            reason: error.to_string(),
-        },
+    // The tar reader wraps our own error, so it is looked for among the causes.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        let inner = current
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let over = current
+            .downcast_ref::<OverLimit>()
+            .or_else(|| inner?.downcast_ref());
+        if let Some(over) = over {
+            return UnpackError::TooLarge {
+                what: over.what,
+                limit: over.limit,
+            };
+        }
+        cause = inner.map(|inner| inner as _).or_else(|| current.source());
+    }
+    UnpackError::Malformed {
+        reason: error.to_string(),
     }
 }
 
@@ -372,5 +380,292 @@ impl<R: Read> Read for Counted<R> {
             }));
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A tar made by hand, so that names no honest writer would accept can be written.
+    #[derive(Default)]
+    struct Hostile(Vec<u8>);
+
+    impl Hostile {
+        fn with(mut self, kind: EntryType, name: &[u8], content: &[u8]) -> Self {
+            let mut header = tar::Header::new_gnu();
+            header.as_mut_bytes()[..name.len().min(100)]
+                .copy_from_slice(&name[..name.len().min(100)]);
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o4777);
+            header.set_cksum();
+            self.0.extend_from_slice(header.as_bytes());
+            self.0.extend_from_slice(content);
+            self.0.resize(self.0.len().next_multiple_of(512), 0);
+            self
+        }
+
+        fn file(self, name: &str, content: &str) -> Self {
+            self.with(EntryType::Regular, name.as_bytes(), content.as_bytes())
+        }
+
+        fn end(mut self) -> Vec<u8> {
+            self.0.resize(self.0.len() + 1024, 0);
+            gzip(&self.0)
+        }
+    }
+
+    /// Unpacks below a fresh folder and checks that a refusal leaves nothing in it.
+    fn check(archive: &[u8], limits: &Limits) -> Result<Unpacked, UnpackError> {
+        let dir = tempfile::tempdir().unwrap();
+        let result = unpack(archive, &dir.path().join("tree"), limits);
+        let left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        match &result {
+            Ok(_) => assert_eq!(left, ["tree"]),
+            Err(_) => assert!(left.is_empty(), "{left:?} was left behind"),
+        }
+        result
+    }
+
+    fn fault(archive: &[u8]) -> PathFault {
+        match check(archive, &Limits::default()) {
+            Err(UnpackError::Path { fault, .. }) => fault,
+            other => panic!("not refused for its path: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        let one = |name: &str| Hostile::default().file(name, "x").end();
+        assert_eq!(fault(&one("../evil")), PathFault::Dots);
+        assert_eq!(fault(&one("a/../../evil")), PathFault::Dots);
+        assert_eq!(fault(&one("./a")), PathFault::Dots);
+        assert_eq!(fault(&one("/etc/cron.d/evil")), PathFault::Absolute);
+        assert_eq!(fault(&one("C:/evil")), PathFault::Absolute);
+        assert_eq!(fault(&one("..\\evil")), PathFault::Character);
+        assert_eq!(fault(&one("a\nb")), PathFault::Character);
+        assert_eq!(fault(&one("")), PathFault::Empty);
+        assert_eq!(
+            fault(
+                &Hostile::default()
+                    .with(EntryType::Regular, b"a\xff", b"")
+                    .end()
+            ),
+            PathFault::NotUtf8
+        );
+    }
+
+    #[test]
+    fn long_names_are_held_to_the_same_rules() {
+        let gnu = Hostile::default()
+            .with(EntryType::GNULongName, b"././@LongLink", b"../evil\0")
+            .file("innocent", "x")
+            .end();
+        assert_eq!(fault(&gnu), PathFault::Dots);
+        let pax = Hostile::default()
+            .with(EntryType::XHeader, b"pax", b"16 path=../evil\n")
+            .file("innocent", "x")
+            .end();
+        assert_eq!(fault(&pax), PathFault::Dots);
+        let size = Hostile::default()
+            .with(EntryType::XHeader, b"pax", b"10 size=9\n")
+            .file("a", "x")
+            .end();
+        assert!(matches!(
+            check(&size, &Limits::default()),
+            Err(UnpackError::Malformed { .. })
+        ));
+        let huge = vec![b'a'; 70_000];
+        let huge = Hostile::default()
+            .with(EntryType::GNULongName, b"x", &huge)
+            .file("a", "x")
+            .end();
+        assert!(matches!(
+            check(&huge, &Limits::default()),
+            Err(UnpackError::TooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn links_and_devices_are_refused() {
+        for kind in [
+            EntryType::Symlink,
+            EntryType::Link,
+            EntryType::Char,
+            EntryType::Block,
+            EntryType::Fifo,
+        ] {
+            let archive = Hostile::default()
+                .file("ok", "x")
+                .with(kind, b"bad", b"")
+                .end();
+            assert!(
+                matches!(
+                    check(&archive, &Limits::default()),
+                    Err(UnpackError::Kind { .. })
+                ),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn paths_that_collide_are_refused() {
+        let two = |a: &str, b: &str| Hostile::default().file(a, "x").file(b, "y").end();
+        assert_eq!(fault(&two("a", "a")), PathFault::Duplicate);
+        assert!(matches!(
+            fault(&two("a", "A")),
+            PathFault::CaseCollision { .. }
+        ));
+        assert!(matches!(
+            fault(&two("D/x", "d/y")),
+            PathFault::CaseCollision { .. }
+        ));
+        assert_eq!(fault(&two("a", "a/b")), PathFault::FileAndFolder);
+        assert_eq!(fault(&two("a/b", "a")), PathFault::FileAndFolder);
+    }
+
+    #[test]
+    fn only_the_executable_bit_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Hostile::default().file("run.sh", "x").end();
+        unpack(
+            archive.as_slice(),
+            &dir.path().join("tree"),
+            &Limits::default(),
+        )
+        .unwrap();
+        let mode = fs::metadata(dir.path().join("tree/run.sh"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o755);
+    }
+
+    #[test]
+    fn bombs_and_crowds_meet_their_limit() {
+        let base = Limits {
+            files: 3,
+            total_bytes: 1000,
+            file_bytes: 800,
+            archive_bytes: 5000,
+            ..Limits::default()
+        };
+        let too_large = |archive: &[u8], limits| {
+            let result = check(archive, &limits);
+            assert!(
+                matches!(result, Err(UnpackError::TooLarge { .. })),
+                "{result:?}"
+            );
+        };
+        too_large(&Hostile::default().file("a", &"0".repeat(801)).end(), base);
+        too_large(
+            &Hostile::default()
+                .file("a", &"0".repeat(700))
+                .file("b", &"0".repeat(700))
+                .end(),
+            base,
+        );
+        let crowd = |kind| {
+            (0..9)
+                .fold(Hostile::default(), |tar, n| {
+                    tar.with(kind, format!("d{n}").as_bytes(), b"")
+                })
+                .end()
+        };
+        too_large(&crowd(EntryType::Regular), base);
+        too_large(&crowd(EntryType::Directory), base);
+        too_large(
+            &crowd(EntryType::Regular),
+            Limits {
+                files: 100,
+                archive_bytes: 30,
+                ..base
+            },
+        );
+        // Zeros after the end of the archive: small to send, endless to read.
+        let mut bomb = Hostile::default().file("a", "x").0;
+        bomb.resize(40 << 20, 0);
+        too_large(
+            &gzip(&bomb),
+            Limits {
+                archive_bytes: 1 << 30,
+                ..base
+            },
+        );
+    }
+
+    #[test]
+    fn truncated_bytes_and_garbage_are_refused() {
+        let whole = Hostile::default().file("a", &"text ".repeat(500)).end();
+        for length in [0, 1, 10, whole.len() / 2, whole.len() - 1] {
+            let result = check(&whole[..length], &Limits::default());
+            assert!(
+                matches!(
+                    result,
+                    Err(UnpackError::Malformed { .. } | UnpackError::NoFiles)
+                ),
+                "{length}: {result:?}"
+            );
+        }
+        assert!(check(&gzip(&[0xAA; 4096]), &Limits::default()).is_err());
+        assert!(matches!(
+            check(&gzip(&[]), &Limits::default()),
+            Err(UnpackError::NoFiles)
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic_or_leave_anything(bytes: Vec<u8>) {
+            let _ = check(&bytes, &Limits::default());
+            let _ = check(&gzip(&bytes), &Limits::default());
+        }
+
+        #[test]
+        fn a_damaged_archive_never_panics_or_leaves_anything(at in 0_usize..3000, with: u8) {
+            let mut tar = Hostile::default()
+                .with(EntryType::GNULongName, b"x", b"long\0")
+                .file("a", "one")
+                .with(EntryType::XHeader, b"pax", b"10 path=b\n")
+                .file("x", "two")
+                .0;
+            let at = at % tar.len();
+            tar[at] = with;
+            let _ = check(&gzip(&tar), &Limits::default());
+        }
+
+        #[test]
+        fn what_is_packed_is_unpacked_with_the_same_digest(
+            files in proptest::collection::btree_map("[a-d]{1,3}(/[a-d]{1,3}){0,2}", proptest::collection::vec(any::<u8>(), 0..600), 1..8),
+        ) {
+            let source = tempfile::tempdir().unwrap();
+            let mut written = 0;
+            for (name, content) in &files {
+                let path = source.path().join(name);
+                // A name may be the folder of another; the first one stands.
+                if fs::create_dir_all(path.parent().unwrap()).is_ok() && fs::write(&path, content).is_ok() {
+                    written += 1;
+                }
+            }
+            prop_assume!(written > 0);
+            let packed = crate::pack(source.path(), &Limits::default()).unwrap();
+            let unpacked = check(&packed.archive, &Limits::default()).unwrap();
+            prop_assert_eq!(packed.files, written);
+            prop_assert_eq!((packed.digest, packed.files, packed.bytes), (unpacked.digest, unpacked.files, unpacked.bytes));
+        }
     }
 }
