@@ -1,11 +1,26 @@
 //! Python environments, one folder for each dependency set, built once and shared.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use crate::{Uv, UvError};
+use crate::{
+    Uv, UvError,
+    command::{Helper, Outcome},
+};
+
+/// Time for one build.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// What the dropped files and the launcher run on.
+const ANY_PYTHON: &str = ">=3.10,<3.15";
+
+/// File in an environment that says it is finished; holds the interpreter's version.
+const MARKER: &str = "vestibule-complete";
 
 /// What an environment must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,41 +115,458 @@ pub enum EnvironmentError {
 /// The folder of environments.
 #[derive(Debug, Clone)]
 pub struct Environments {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     data_dir: PathBuf,
+    uv: tokio::sync::OnceCell<Uv>,
+    builds: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Environments {
-    /// Environments under `<data_dir>/environments`, with the cache `<data_dir>/uv-cache` beside them (same file system, so packages are
-    /// hard links).
+    /// Environments under `<data_dir>/environments`, with the cache `<data_dir>/uv-cache` beside them (same file system, so packages
+    /// are hard links).
     pub fn new(data_dir: &Path) -> Self {
+        // Helpers run in other folders, so a relative path would change its meaning.
+        let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
         Self {
-            data_dir: data_dir.to_owned(),
+            inner: Arc::new(Inner {
+                data_dir,
+                uv: tokio::sync::OnceCell::new(),
+                builds: Mutex::default(),
+            }),
         }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.inner.data_dir.join("environments")
     }
 
     /// The environment if it is built already.
     pub fn find(&self, key: &str) -> Option<Environment> {
-        let _ = (&self.data_dir, key);
-        None
+        let path = self.root().join(key);
+        let python_version = std::fs::read_to_string(path.join(MARKER))
+            .ok()?
+            .trim()
+            .to_owned();
+        let python = path.join("bin/python");
+        // Follows the link: an interpreter that was uninstalled makes the environment worthless.
+        python.exists().then(|| Environment {
+            key: key.to_owned(),
+            path,
+            python,
+            python_version,
+        })
     }
 
     /// Builds the environment, or returns it at once when it exists. Two calls for one key build once. `progress` hears the
     /// lines of `uv`.
+    ///
+    /// Only wheels are installed, because building a package from source would run its code outside the sandbox. `uvicorn` is
+    /// added when the requirements do not bring it, and so are `httptools`, `uvloop` and `websockets` where they can be had.
     pub async fn prepare(
         &self,
         spec: &EnvironmentSpec,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Environment, EnvironmentError> {
-        let _ = progress;
-        let _: Option<Uv> = None;
-        Err(EnvironmentError::Install {
-            output: spec.key.clone(),
+        check_requirements(&spec.requirements)?;
+        if let Some(found) = self.find(&spec.key) {
+            return Ok(found);
+        }
+        let build = {
+            let mut builds = self
+                .inner
+                .builds
+                .lock()
+                .expect("no holder of this lock panics");
+            Arc::clone(builds.entry(spec.key.clone()).or_default())
+        };
+        let guard = build.lock().await;
+        let result = match self.find(&spec.key) {
+            Some(found) => Ok(found),
+            None => match tokio::time::timeout(TIME_LIMIT, self.build(spec, progress)).await {
+                Ok(result) => result,
+                Err(_) => Err(EnvironmentError::TimedOut {
+                    seconds: TIME_LIMIT.as_secs(),
+                }),
+            },
+        };
+        drop(guard);
+        self.inner
+            .builds
+            .lock()
+            .expect("no holder of this lock panics")
+            .remove(&spec.key);
+        result
+    }
+
+    async fn build(
+        &self,
+        spec: &EnvironmentSpec,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<Environment, EnvironmentError> {
+        let uv = self
+            .inner
+            .uv
+            .get_or_try_init(|| Uv::locate(&self.inner.data_dir, progress))
+            .await?;
+        let root = self.root();
+        let (path, temporary) = (root.join(&spec.key), root.join(format!("{}.tmp", spec.key)));
+        let io = |attempt: &str| {
+            let attempt = attempt.to_owned();
+            move |cause| EnvironmentError::Io { attempt, cause }
+        };
+        tokio::fs::create_dir_all(&root)
+            .await
+            .map_err(io("make the folder of environments"))?;
+        for stale in [&path, &temporary] {
+            remove(stale)
+                .await
+                .map_err(io("remove an unfinished environment"))?;
+        }
+        self.make_venv(uv, spec.python.as_deref(), &temporary, progress)
+            .await?;
+        let requirements = temporary.join("requirements.txt");
+        tokio::fs::write(&requirements, &spec.requirements)
+            .await
+            .map_err(io("write the requirements"))?;
+        let install = |what: &[&std::ffi::OsStr]| {
+            self.uv(uv)
+                .args(["pip", "install", "--only-binary", ":all:", "--python"])
+                .arg(temporary.join("bin/python"))
+                .args(what)
+                .current_dir(&temporary)
+                .run(TIME_LIMIT, progress)
+        };
+        if !spec.requirements.trim().is_empty() {
+            let outcome = install(&["-r".as_ref(), requirements.as_os_str()])
+                .await
+                .map_err(io("run uv"))?;
+            installed(&outcome)?;
+        }
+        let packages = site_packages(&temporary).map_err(io("find the environment's packages"))?;
+        if !packages.join("uvicorn").exists() {
+            progress("adding uvicorn, which serves the app");
+            installed(&install(&["uvicorn".as_ref()]).await.map_err(io("run uv"))?)?;
+        }
+        let faster: Vec<&std::ffi::OsStr> = [
+            ("httptools", packages.join("httptools").exists()),
+            ("uvloop", packages.join("uvloop").exists()),
+            (
+                "websockets",
+                packages.join("websockets").exists() || packages.join("wsproto").exists(),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, present)| (!present).then_some(name.as_ref()))
+        .collect();
+        if !faster.is_empty() {
+            // An app runs without these too, so a Python for which there is no wheel is no failure.
+            install(&faster).await.map_err(io("run uv"))?;
+        }
+        let version =
+            python_version(&temporary).map_err(io("read the environment's Python version"))?;
+        tokio::fs::write(temporary.join(MARKER), &version)
+            .await
+            .map_err(io("finish the environment"))?;
+        tokio::fs::rename(&temporary, &path)
+            .await
+            .map_err(io("move the environment into place"))?;
+        let environment = self.find(&spec.key).ok_or_else(|| EnvironmentError::Io {
+            attempt: "find the environment just built".into(),
+            cause: io::ErrorKind::NotFound.into(),
+        })?;
+        compile_in_background(&environment);
+        Ok(environment)
+    }
+
+    fn uv(&self, uv: &Uv) -> Helper {
+        let data_dir = &self.inner.data_dir;
+        Helper::new(uv.program())
+            .env("UV_CACHE_DIR", data_dir.join("uv-cache"))
+            .env("UV_PYTHON_INSTALL_DIR", data_dir.join("tools/python"))
+            .env("UV_NO_PROGRESS", "1")
+            .env("NO_COLOR", "1")
+    }
+
+    /// Tries the machine's own Pythons first; fetching one is the last resort, which a closed network does not give.
+    async fn make_venv(
+        &self,
+        uv: &Uv,
+        python: Option<&str>,
+        path: &Path,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<(), EnvironmentError> {
+        let wanted = python.unwrap_or(ANY_PYTHON);
+        if wanted.starts_with('-') || wanted.contains('/') || wanted.chars().any(char::is_control) {
+            let reason = "it is no version, such as 3.12 or >=3.11,<3.13".into();
+            return Err(EnvironmentError::PythonVersion {
+                wanted: wanted.to_owned(),
+                reason,
+            });
+        }
+        let mut reason = String::new();
+        for preference in [
+            [
+                "--python-preference",
+                "only-system",
+                "--no-python-downloads",
+            ]
+            .as_slice(),
+            &["--managed-python"],
+        ] {
+            let outcome = self
+                .uv(uv)
+                .args([
+                    "venv",
+                    "--quiet",
+                    "--relocatable",
+                    "--no-project",
+                    "--python",
+                    wanted,
+                ])
+                .args(preference)
+                .arg(path)
+                .env("UV_HTTP_TIMEOUT", "20")
+                .env("UV_HTTP_RETRIES", "1")
+                .run(TIME_LIMIT, progress)
+                .await
+                .map_err(|cause| EnvironmentError::Io {
+                    attempt: "run uv".into(),
+                    cause,
+                })?;
+            if outcome.status.success() {
+                return Ok(());
+            }
+            if reason.is_empty() {
+                reason = outcome.text();
+            }
+        }
+        Err(EnvironmentError::PythonVersion {
+            wanted: wanted.to_owned(),
+            reason,
         })
     }
 
-    /// Deletes environments whose key is not in `used`; returns how many.
+    /// Deletes environments whose key is not in `used` and that are not being built; returns how many.
     pub async fn collect_garbage(&self, used: &HashSet<String>) -> Result<usize, EnvironmentError> {
-        let _ = used;
-        Ok(0)
+        let io = |cause| EnvironmentError::Io {
+            attempt: "tidy the environments".into(),
+            cause,
+        };
+        let building: HashSet<String> = self
+            .inner
+            .builds
+            .lock()
+            .expect("no holder of this lock panics")
+            .keys()
+            .cloned()
+            .collect();
+        let mut entries = match tokio::fs::read_dir(self.root()).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(io)?,
+        };
+        let mut removed = 0;
+        while let Some(entry) = entries.next_entry().await.map_err(io)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let key = name.strip_suffix(".tmp").unwrap_or(&name);
+            if building.contains(key) || (used.contains(key) && key == name) {
+                continue;
+            }
+            // The marker goes first, so that a half deleted environment is never taken for a finished one.
+            let _ = tokio::fs::remove_file(entry.path().join(MARKER)).await;
+            remove(&entry.path()).await.map_err(io)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+}
+
+fn installed(outcome: &Outcome) -> Result<(), EnvironmentError> {
+    if outcome.status.success() {
+        return Ok(());
+    }
+    let mut output = outcome.text();
+    if output.is_empty() {
+        output = outcome.status.to_string();
+    }
+    Err(EnvironmentError::Install { output })
+}
+
+async fn remove(path: &Path) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// `lib/python3.x/site-packages` of an environment.
+fn site_packages(environment: &Path) -> io::Result<PathBuf> {
+    for entry in std::fs::read_dir(environment.join("lib"))? {
+        let packages = entry?.path().join("site-packages");
+        if packages.is_dir() {
+            return Ok(packages);
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+fn python_version(environment: &Path) -> io::Result<String> {
+    let config = std::fs::read_to_string(environment.join("pyvenv.cfg"))?;
+    config
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .find(|(name, _)| matches!(name.trim(), "version_info" | "version"))
+        .map(|(_, version)| version.trim().to_owned())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Without compiled files each start of the app costs a second more. Compiling runs none of the code.
+fn compile_in_background(environment: &Environment) {
+    const PROGRAM: &str = "import compileall, os, sys; os.nice(10); compileall.compile_dir(sys.argv[1], quiet=2, workers=1)";
+    let Ok(packages) = site_packages(&environment.path) else {
+        return;
+    };
+    let helper = Helper::new(&environment.python)
+        .args(["-I", "-S", "-c", PROGRAM])
+        .arg(packages);
+    tokio::spawn(async move {
+        if let Err(error) = helper.run(TIME_LIMIT, &|_| {}).await {
+            tracing::warn!(%error, "an environment could not be compiled; its apps start more slowly");
+        }
+    });
+}
+
+/// Refuses lines that would make `uv` read the server's files or variables, or run code of a package outside the sandbox.
+fn check_requirements(requirements: &str) -> Result<(), EnvironmentError> {
+    const OPTIONS: &[&str] = &[
+        "-i",
+        "--index-url",
+        "--extra-index-url",
+        "--hash",
+        "--only-binary",
+        "--prefer-binary",
+        "--pre",
+    ];
+    for (index, line) in requirements.lines().enumerate() {
+        let text = line.trim();
+        let refused = |reason| {
+            Err(EnvironmentError::Refused {
+                line: index + 1,
+                text: text.to_owned(),
+                reason,
+            })
+        };
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let first = text.split(['=', ' ', '\t']).next().unwrap_or_default();
+        if text.starts_with('-') && !OPTIONS.contains(&first) {
+            return refused("this option is not accepted; list the packages themselves");
+        }
+        if text.contains("${") {
+            return refused("variables are not accepted");
+        }
+        let target = text
+            .split_once('@')
+            .map_or(text, |(_, target)| target)
+            .trim()
+            .to_lowercase();
+        let lower = text.to_lowercase();
+        let is_local = |text: &str| text.starts_with(['.', '/', '~']) || text.contains("file:");
+        if !text.starts_with('-') && (is_local(&lower) || is_local(&target))
+            || lower.contains("file:")
+        {
+            return refused(
+                "local paths are not accepted; put the package's modules into the project",
+            );
+        }
+        if ["git+", "hg+", "svn+", "bzr+"]
+            .iter()
+            .any(|scheme| lower.contains(scheme))
+        {
+            return refused(
+                "a repository would have to be built here; depend on a release with a wheel",
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn plain_requirements_pass_and_those_that_reach_out_are_refused() {
+        for good in [
+            "fastapi>=0.110\nuvicorn[standard]~=0.30 ; python_version >= '3.10'\n# comment\n",
+            "--index-url https://pypi.example/simple\nx==1 \\\n    --hash=sha256:00",
+            "pkg @ https://example.com/pkg-1-py3-none-any.whl",
+        ] {
+            check_requirements(good).unwrap();
+        }
+        for bad in [
+            "-r /etc/passwd",
+            "-c x.txt",
+            "-e .",
+            "--editable=./x",
+            "./local",
+            "/abs/x.whl",
+            "pkg @ file:///etc/x.whl",
+            "pkg @ ./x",
+            "FILE:///x",
+            "x @ git+https://example.com/x",
+            "x @ https://e/${HOME}",
+            "--find-links /root",
+            "--no-binary :all:",
+            "~/x",
+        ] {
+            assert!(
+                matches!(
+                    check_requirements(bad),
+                    Err(EnvironmentError::Refused { line: 1, .. })
+                ),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_key_depends_on_everything_asked_for() {
+        let key = |python: Option<&str>, requirements: &str| {
+            EnvironmentSpec::new(python.map(str::to_owned), requirements.to_owned()).key
+        };
+        assert_eq!(key(None, "a"), key(None, "a"));
+        assert_ne!(key(None, "a"), key(Some("3.12"), "a"));
+        assert_ne!(key(None, "a"), key(None, "b"));
+    }
+
+    #[tokio::test]
+    async fn garbage_is_what_nobody_uses() {
+        let dir = tempfile::tempdir().unwrap();
+        for key in ["used", "unused", "used.tmp"] {
+            std::fs::create_dir_all(dir.path().join("environments").join(key).join("bin")).unwrap();
+        }
+        let environments = Environments::new(dir.path());
+        assert_eq!(
+            environments
+                .collect_garbage(&HashSet::from(["used".to_owned()]))
+                .await
+                .unwrap(),
+            2
+        );
+        assert!(dir.path().join("environments/used").exists());
+    }
+
+    proptest! {
+        #[test]
+        fn any_requirements_text_is_judged_without_a_panic(text: String) {
+            let _ = check_requirements(&text);
+        }
     }
 }

@@ -6,8 +6,10 @@
 //! inside the sandbox only. The one Python program that runs outside, `launcher.py`, is ours, and starts without the
 //! environment's packages.
 
+mod command;
 mod environments;
 mod instance;
+mod lines;
 mod local;
 mod logs;
 mod spec;
