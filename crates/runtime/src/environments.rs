@@ -213,7 +213,7 @@ impl Environments {
             .get_or_try_init(|| Uv::locate(&self.inner.data_dir, progress))
             .await?;
         let root = self.root();
-        let (path, temporary) = (root.join(&spec.key), root.join(format!("{}.tmp", spec.key)));
+        let path = root.join(&spec.key);
         let io = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| EnvironmentError::Io { attempt, cause }
@@ -221,11 +221,16 @@ impl Environments {
         tokio::fs::create_dir_all(&root)
             .await
             .map_err(io("make the folder of environments"))?;
-        for stale in [&path, &temporary] {
-            remove(stale)
-                .await
-                .map_err(io("remove an unfinished environment"))?;
-        }
+        // Without its marker it is unfinished; with one it would have been found.
+        remove(&path)
+            .await
+            .map_err(io("remove an unfinished environment"))?;
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{}.", spec.key))
+            .suffix(".tmp")
+            .tempdir_in(&root)
+            .map_err(io("make the environment's folder"))?;
+        let temporary = folder.path().join("environment");
         self.make_venv(uv, spec.python.as_deref(), &temporary, progress)
             .await?;
         let requirements = temporary.join("requirements.txt");
@@ -342,6 +347,9 @@ impl Environments {
             }
             if reason.is_empty() {
                 reason = outcome.text();
+                if !reason.to_lowercase().contains("no interpreter found") {
+                    return Err(EnvironmentError::Install { output: reason });
+                }
             }
         }
         Err(EnvironmentError::PythonVersion {
@@ -371,7 +379,7 @@ impl Environments {
         let mut removed = 0;
         while let Some(entry) = entries.next_entry().await.map_err(io)? {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let key = name.strip_suffix(".tmp").unwrap_or(&name);
+            let key = name.split('.').next().unwrap_or_default();
             if building.contains(key) || (used.contains(key) && key == name) {
                 continue;
             }

@@ -9,9 +9,12 @@
 mod command;
 mod environments;
 mod instance;
+mod launcher;
 mod lines;
 mod local;
 mod logs;
+mod process;
+mod redact;
 mod spec;
 mod status;
 mod usage;
@@ -19,7 +22,9 @@ mod uv;
 
 pub use environments::{Environment, EnvironmentError, EnvironmentSpec, Environments};
 pub use instance::Instance;
-pub use local::{AppRuntime, LocalRuntime, RuntimeError, SandboxKind, SandboxPolicy, Settings};
+pub use local::{
+    AppRuntime, LocalRuntime, RuntimeError, SandboxKind, SandboxPolicy, Settings, Warm,
+};
 pub use logs::{Follow, Level, LogLine, RunLog, Stream};
 pub use spec::{AppLimits, Entry, InstanceSpec};
 pub use status::{Exit, StartError, State, Status};
