@@ -320,6 +320,10 @@ fn kind(kind: EntryType) -> &'static str {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the argument of `map_err`, which gives a value"
+)]
 fn malformed(error: io::Error) -> UnpackError {
     // The tar reader wraps our own error, so it is looked for among the causes.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);

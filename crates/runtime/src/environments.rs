@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Time for one build.
-const TIME_LIMIT: Duration = Duration::from_secs(600);
+const TIME_LIMIT: Duration = Duration::from_mins(10);
 
 /// What the dropped files and the launcher run on.
 const ANY_PYTHON: &str = ">=3.10,<3.15";

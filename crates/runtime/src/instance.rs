@@ -10,7 +10,6 @@ use std::{
 };
 
 use ids::AppId;
-use jiff::Timestamp;
 use nix::libc::SIGTERM;
 use tempfile::TempPath;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use tokio::sync::watch;
 use crate::{
     Exit, InstanceSpec, Level, RunLog, StartError, State, Status, Usage,
     local::Launchers,
+    logs::now,
     process::{News, Process, secrets},
     redact::Redactor,
     usage,
@@ -31,7 +31,7 @@ const LAST_DELAY: Duration = Duration::from_secs(30);
 
 /// This many ends within [`CRASH_WINDOW`] make a crash loop.
 const CRASHES: usize = 5;
-const CRASH_WINDOW: Duration = Duration::from_secs(60);
+const CRASH_WINDOW: Duration = Duration::from_mins(1);
 
 /// Lines of a failed start that are reported.
 const TAIL_LINES: usize = 60;
@@ -190,7 +190,7 @@ impl Instance {
                     News::Ready => {
                         self.set(|status| {
                             status.state = State::Running;
-                            status.running_since = Some(Timestamp::now());
+                            status.running_since = Some(now());
                         });
                         return Ok(process);
                     }

@@ -717,10 +717,14 @@ def show(error):
         print(f"ERROR: {error}", file=sys.stderr)
         return
     # The app's author wants their own frames, not ours or the import system's.
-    trace = error.__traceback__
-    while trace and (trace.tb_frame.f_code.co_filename == __file__ or "importlib" in trace.tb_frame.f_code.co_filename):
+    trace = look = error.__traceback__
+    while look:
+        if look.tb_frame.f_code.co_filename == __file__:
+            trace = look.tb_next
+        look = look.tb_next
+    while trace and "importlib" in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
-    traceback.print_exception(type(error), error, trace or None)
+    traceback.print_exception(type(error), error, trace)
 
 
 # --- the zygote -------------------------------------------------------------------------------------------------------------
@@ -878,7 +882,10 @@ class Launcher:
                     signal.pidfd_send_signal(self.handles[name], message["signal"])
             elif message["do"] == "forget":
                 if name in self.handles:
-                    os.close(self.handles.pop(name))
+                    handle = self.handles.pop(name)
+                    # Its pipes close a moment before it is gone for good; the handle becomes readable then.
+                    select.select([handle], [], [], 2)
+                    os.close(handle)
                 self.clear_slot(name)
             return {"done": True}
         except ProcessLookupError:

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader, IoSlice, Read as _, Seek as _, Write as _},
     os::{
-        fd::{AsRawFd as _, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt as _},
     },
     path::{Path, PathBuf},
@@ -212,10 +212,7 @@ impl Connection {
     fn exchange(&mut self, message: &Value, descriptors: &[OwnedFd]) -> io::Result<Value> {
         let mut data = message.to_string().into_bytes();
         data.push(b'\n');
-        let raw: Vec<_> = descriptors
-            .iter()
-            .map(|descriptor| descriptor.as_raw_fd())
-            .collect();
+        let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
         let rights: &[_] = if raw.is_empty() { &[] } else { &rights };
         let stream = self.stream.get_ref().as_raw_fd();

@@ -58,7 +58,7 @@ fn plain(text: &str) -> String {
     while let Some(character) = characters.next() {
         if character == '\u{1b}' && characters.peek() == Some(&'[') {
             characters.next();
-            while let Some(next) = characters.next() {
+            for next in characters.by_ref() {
                 if ('@'..='~').contains(&next) {
                     break;
                 }

@@ -52,6 +52,8 @@ pub enum SandboxPolicy {
     Required,
     /// Use none. Apps can then read everything that the server can.
     Off,
+    /// Use this one without trying what else would work.
+    Fixed(SandboxKind),
 }
 
 /// The sandbox this machine gives.
@@ -301,13 +303,15 @@ impl Launchers {
     }
 
     async fn kind(&self, environment: &Environment) -> Result<SandboxKind, StartError> {
-        if self.settings.sandbox == SandboxPolicy::Off {
-            return Ok(SandboxKind::Off);
+        match self.settings.sandbox {
+            SandboxPolicy::Off => Ok(SandboxKind::Off),
+            SandboxPolicy::Fixed(kind) => Ok(kind),
+            SandboxPolicy::Required => self
+                .kind
+                .get_or_try_init(|| self.probe(environment))
+                .await
+                .copied(),
         }
-        self.kind
-            .get_or_try_init(|| self.probe(environment))
-            .await
-            .copied()
     }
 
     async fn probe(&self, environment: &Environment) -> Result<SandboxKind, StartError> {

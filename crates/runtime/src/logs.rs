@@ -302,7 +302,7 @@ impl RunLog {
 
     fn append(&self, state: &mut State, stream: Stream, level: Level, text: String) {
         let line = LogLine {
-            at: Timestamp::now(),
+            at: now(),
             stream,
             level,
             text,
@@ -348,6 +348,15 @@ impl RunLog {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
+}
+
+/// When output was read. The one place where this crate reads the clock of the day.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "output comes when it comes; no caller could say when"
+)]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 fn tail_of(state: &State, count: usize) -> Vec<LogLine> {
@@ -408,7 +417,8 @@ mod tests {
         let log = log(&dir, &[]);
         log.drain(Stream::Stdout, "x\n".repeat(100_000).as_bytes())
             .await;
-        log.drain(Stream::Stdout, &[0xFF; 300_000][..]).await;
+        log.drain(Stream::Stdout, vec![0xFF; 300_000].as_slice())
+            .await;
         let lines = log.tail(usize::MAX);
         assert!(lines.len() <= KEPT_LINES);
         assert!(

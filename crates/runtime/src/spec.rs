@@ -42,7 +42,7 @@ impl Default for AppLimits {
             processes: 256,
             open_files: 4096,
             file_bytes: 1 << 30,
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_mins(1),
         }
     }
 }

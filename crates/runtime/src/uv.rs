@@ -12,7 +12,7 @@ use crate::command::{Helper, Outcome};
 /// What is fetched when `uv` is missing: any release with the options used here.
 const REQUIREMENT: &str = "uv>=0.8,<1";
 
-const TIME_LIMIT: Duration = Duration::from_secs(300);
+const TIME_LIMIT: Duration = Duration::from_mins(5);
 
 /// The `uv` program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +156,7 @@ mod tests {
         assert!(outcome.text().starts_with("uv "), "{}", outcome.text());
         let again = std::sync::Mutex::new(Vec::new());
         let same = Uv::locate_own(dir.path(), &|line| {
-            again.lock().unwrap().push(line.to_owned())
+            again.lock().unwrap().push(line.to_owned());
         })
         .await
         .unwrap();
