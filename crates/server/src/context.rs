@@ -15,7 +15,7 @@ use runtime::LocalRuntime;
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
-    StartError, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys,
+    StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys,
     signing::Signing, throttle::Throttle,
 };
 
@@ -35,6 +35,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Counts of failed sign-ins.
     pub(crate) throttle: Throttle,
+    /// Counts of writes to the key-value store.
+    pub(crate) kv_writes: WriteRate,
     /// The signing keys, once loaded. Read through [`Context::signing`].
     pub(crate) signing: Mutex<Option<Arc<Signing>>>,
     /// The present time.
@@ -71,12 +73,14 @@ impl Context {
         };
         let storage = Storage::open(Settings::new(url)).await?;
         let hasher = Hasher::start(hash_threads(&config), config.accounts.hash_queue.size());
+        let kv_writes = WriteRate::new(&config.kv);
         Ok(Self(Arc::new(Parts {
             config,
             storage,
             caches: Caches::new(),
             hasher,
             throttle: Throttle::new(),
+            kv_writes,
             signing: Mutex::new(None),
             clock,
             master_key,

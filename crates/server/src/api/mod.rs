@@ -2,8 +2,10 @@
 
 mod apps;
 mod cli_login;
+pub(crate) mod data;
 pub(crate) mod health;
 pub(crate) mod issuer;
+mod owner_kv;
 mod session;
 pub(crate) mod wire;
 
@@ -15,6 +17,8 @@ pub(crate) fn routes() -> Routes {
         .merge(session::routes())
         .merge(cli_login::routes())
         .merge(apps::routes())
+        .merge(owner_kv::routes())
+        .merge(data::routes())
         .with(|router| {
             router
                 .fallback(unknown)

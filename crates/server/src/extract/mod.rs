@@ -1,10 +1,12 @@
 //! Extractors: who is calling, and what they sent.
 
 mod app;
+mod app_caller;
 mod body;
 mod caller;
 pub mod credentials;
 
 pub use app::{OwnedApp, VisibleApp};
+pub use app_caller::AppCaller;
 pub use body::{Form, Json, Path, Query};
 pub use caller::{Caller, MaybeCaller};

@@ -41,12 +41,13 @@ use uuid::Uuid;
 use self::{
     authenticate::Evidence,
     authorize::{Admission, Caller},
-    house::{Door, House, Keys, Person},
+    house::{Door, Keys, Person},
     resolve::Destination,
 };
 use crate::{Context, Error, Peer, random};
 
 pub use self::context_house::issue_handoff;
+pub(crate) use self::house::{House, Standing};
 
 /// How long a viewer token lives.
 const LIFETIME_SECONDS: i64 = viewer::LIFETIME.as_secs().cast_signed();

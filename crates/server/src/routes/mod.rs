@@ -35,6 +35,7 @@ pub fn public(context: &Context) -> Router {
     let own = own().finish().0;
     let own = own
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn_with_state(context.clone(), api::data::allow_app_origin))
         .layer(from_fn(middleware::tag_route))
         .layer(from_fn(middleware::security_headers))
         .with_state(context.clone());
@@ -47,8 +48,10 @@ pub fn public(context: &Context) -> Router {
 
 /// The data socket, reachable by published apps: the key-value store and nothing else.
 pub fn data(context: &Context) -> Router {
-    let own = Router::new()
+    let own = Routes::new().nest("/v1", api::data::routes()).finish().0;
+    let own = own
         .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn(middleware::tag_route))
         .with_state(context.clone());
