@@ -15,8 +15,8 @@ use runtime::LocalRuntime;
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
-    StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config, hasher::Hasher, keys,
-    signing::Signing, throttle::Throttle,
+    StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config,
+    hasher::Hasher, keys, signing::Signing, throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.

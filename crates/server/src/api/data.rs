@@ -62,7 +62,11 @@ async fn list(
     Ok(axum::Json(json!({"keys": keys})).into_response())
 }
 
-async fn get(State(context): State<Context>, caller: AppCaller, key: Key) -> Result<Response, Error> {
+async fn get(
+    State(context): State<Context>,
+    caller: AppCaller,
+    key: Key,
+) -> Result<Response, Error> {
     let entry = actions::get(&context, &caller.app, caller.lane, &key.0).await?;
     entry.map(answer).ok_or_else(missing)
 }
@@ -80,7 +84,11 @@ async fn put(
     Ok((StatusCode::NO_CONTENT, [(header::ETAG, etag(version))]).into_response())
 }
 
-async fn delete(State(context): State<Context>, caller: AppCaller, key: Key) -> Result<StatusCode, Error> {
+async fn delete(
+    State(context): State<Context>,
+    caller: AppCaller,
+    key: Key,
+) -> Result<StatusCode, Error> {
     actions::delete(&context, &caller.app, caller.lane, &key.0).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -92,7 +100,8 @@ async fn append(
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Error> {
     let body = body.map_err(|_| Error::body_too_large())?;
-    let (length, version) = actions::append(&context, &caller.app, caller.lane, &key.0, &body).await?;
+    let (length, version) =
+        actions::append(&context, &caller.app, caller.lane, &key.0, &body).await?;
     Ok(axum::Json(json!({"length": length, "version": version})).into_response())
 }
 
@@ -102,7 +111,8 @@ async fn incr(
     key: Key,
     Json(body): Json<Incr>,
 ) -> Result<Response, Error> {
-    let (value, version) = actions::incr(&context, &caller.app, caller.lane, &key.0, body.by).await?;
+    let (value, version) =
+        actions::incr(&context, &caller.app, caller.lane, &key.0, body.by).await?;
     Ok(axum::Json(json!({"value": value, "version": version})).into_response())
 }
 
@@ -112,19 +122,36 @@ struct Key(String);
 impl axum::extract::FromRequestParts<Context> for Key {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut http::request::Parts, context: &Context) -> Result<Self, Error> {
-        let bad = |_| Error::bad_request("bad_key", "The key in the path is not percent-encoded UTF-8.");
-        let path = Path::<(String, String)>::from_request_parts(parts, context).await.map_err(bad)?;
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let bad = |_| {
+            Error::bad_request(
+                "bad_key",
+                "The key in the path is not percent-encoded UTF-8.",
+            )
+        };
+        let path = Path::<(String, String)>::from_request_parts(parts, context)
+            .await
+            .map_err(bad)?;
         Ok(Self(path.0.1))
     }
 }
 
 /// `{"value": <as written>, "version": …, "updated_at": …}`; the value is not read and written again.
 pub(super) fn answer(entry: Entry) -> Response {
-    let Entry { value, version, updated_at } = entry;
+    let Entry {
+        value,
+        version,
+        updated_at,
+    } = entry;
     let body = format!(r#"{{"value":{value},"version":{version},"updated_at":"{updated_at}"}}"#);
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
         (header::ETAG, etag(version)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
@@ -132,7 +159,11 @@ pub(super) fn answer(entry: Entry) -> Response {
 }
 
 pub(super) fn missing() -> Error {
-    Error::new(StatusCode::NOT_FOUND, "missing", "There is nothing under this key.")
+    Error::new(
+        StatusCode::NOT_FOUND,
+        "missing",
+        "There is nothing under this key.",
+    )
 }
 
 fn etag(version: u64) -> HeaderValue {
@@ -141,14 +172,28 @@ fn etag(version: u64) -> HeaderValue {
 
 /// `If-Match: "n"` or `If-None-Match: *` (RFC 9110 §13.1).
 pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Error> {
-    let bad = || Error::bad_request("bad_condition", "Send `If-Match: \"<version>\"` or `If-None-Match: *`.");
-    match (headers.get(header::IF_MATCH), headers.get(header::IF_NONE_MATCH)) {
+    let bad = || {
+        Error::bad_request(
+            "bad_condition",
+            "Send `If-Match: \"<version>\"` or `If-None-Match: *`.",
+        )
+    };
+    match (
+        headers.get(header::IF_MATCH),
+        headers.get(header::IF_NONE_MATCH),
+    ) {
         (None, None) => Ok(Expected::Any),
         (None, Some(any)) if any.as_bytes() == b"*" => Ok(Expected::Absent),
         (Some(version), None) => version
             .to_str()
             .ok()
-            .and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok())
+            .and_then(|text| {
+                text.trim()
+                    .strip_prefix('"')?
+                    .strip_suffix('"')?
+                    .parse()
+                    .ok()
+            })
             .map(Expected::Version)
             .ok_or_else(bad),
         _ => Err(bad()),
@@ -170,12 +215,21 @@ async fn preflight() -> Response {
 }
 
 /// Lets browsers show answers to pages of the app's own origin, and to nobody else.
-pub(crate) async fn allow_app_origin(State(context): State<Context>, request: Request, next: Next) -> Response {
+pub(crate) async fn allow_app_origin(
+    State(context): State<Context>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !request.uri().path().starts_with("/v1/data/") {
         return next.run(request).await;
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let app = request.uri().path().split('/').nth(3).and_then(|id| id.parse().ok());
+    let app = request
+        .uri()
+        .path()
+        .split('/')
+        .nth(3)
+        .and_then(|id| id.parse().ok());
     let allowed = match (&origin, app) {
         (Some(origin), Some(app)) => match context.app(app).await {
             Ok(Some(app)) => context.config.app_origin(&app.slug).as_bytes() == origin.as_bytes(),
@@ -188,8 +242,14 @@ pub(crate) async fn allow_app_origin(State(context): State<Context>, request: Re
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = origin.filter(|_| allowed) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
-        headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("etag, retry-after"),
+        );
+        headers.insert(
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("cross-origin"),
+        );
     }
     response
 }

@@ -44,9 +44,14 @@ impl FromRequestParts<Context> for OwnerLane {
         let Query(whose) = Query::<WhoseQuery>::from_request_parts(parts, context).await?;
         let own = owned.owner.account.id;
         if whose.viewer.is_some_and(|viewer| viewer != own.to_string()) {
-            return Err(Error::forbidden("Personal keys are for their viewer alone; the owner cannot read them."));
+            return Err(Error::forbidden(
+                "Personal keys are for their viewer alone; the owner cannot read them.",
+            ));
         }
-        let lane = Lane::Viewer { account: own, group: owned.app.default_group };
+        let lane = Lane::Viewer {
+            account: own,
+            group: owned.app.default_group,
+        };
         Ok(Self { owned, lane })
     }
 }
@@ -65,7 +70,10 @@ async fn get(
     owner: OwnerLane,
     Path((_, key)): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    actions::get(&context, &owner.owned.app, owner.lane, &key).await?.map(answer).ok_or_else(missing)
+    actions::get(&context, &owner.owned.app, owner.lane, &key)
+        .await?
+        .map(answer)
+        .ok_or_else(missing)
 }
 
 async fn put(
@@ -76,7 +84,15 @@ async fn put(
     body: Bytes,
 ) -> Result<StatusCode, Error> {
     let expected = expected(&headers)?;
-    actions::put(&context, &owner.owned.app, owner.lane, &key, &body, expected).await?;
+    actions::put(
+        &context,
+        &owner.owned.app,
+        owner.lane,
+        &key,
+        &body,
+        expected,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -34,17 +34,28 @@ impl FromRequestParts<Context> for AppCaller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Error> {
-        let variables = RawPathParams::from_request_parts(parts, context).await.map_err(|_| Error::not_found())?;
-        let id = variables.iter().find_map(|(name, value)| (name == "app").then_some(value));
-        let id: AppId = id.and_then(|id| id.parse().ok()).ok_or_else(Error::unauthorized)?;
+        let variables = RawPathParams::from_request_parts(parts, context)
+            .await
+            .map_err(|_| Error::not_found())?;
+        let id = variables
+            .iter()
+            .find_map(|(name, value)| (name == "app").then_some(value));
+        let id: AppId = id
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(Error::unauthorized)?;
         let headers = &parts.headers;
         let is_app = match bearer(headers) {
             Some(key) => {
-                context.master_key.verify_app_key(id, key).map_err(|_| Error::unauthorized())?;
+                context
+                    .master_key
+                    .verify_app_key(id, key)
+                    .map_err(|_| Error::unauthorized())?;
                 true
             }
             // Another scheme is a mistake, not the absence of a key.
-            None if headers.contains_key(header::AUTHORIZATION) => return Err(Error::unauthorized()),
+            None if headers.contains_key(header::AUTHORIZATION) => {
+                return Err(Error::unauthorized());
+            }
             None => false,
         };
         let token = viewer_token(headers)?;
@@ -76,16 +87,31 @@ fn lane_header(headers: &HeaderMap) -> Result<Option<()>, Error> {
     match headers.get(LANE_HEADER).map(http::HeaderValue::as_bytes) {
         None => Ok(None),
         Some(b"request") => Ok(Some(())),
-        Some(_) => Err(Error::bad_request("bad_lane", "X-Vestibule-Lane is `request` or absent.")),
+        Some(_) => Err(Error::bad_request(
+            "bad_lane",
+            "X-Vestibule-Lane is `request` or absent.",
+        )),
     }
 }
 
-async fn viewer_lane(context: &Context, app: &App, token: &str, is_app: bool) -> Result<Lane, Error> {
+async fn viewer_lane(
+    context: &Context,
+    app: &App,
+    token: &str,
+    is_app: bool,
+) -> Result<Lane, Error> {
     let grace = if is_app { APP_GRACE } else { Duration::ZERO };
     let cap = context.master_key.viewer_cap_key();
-    let trusted = viewer::verify_cap(token, app.id, &cap, context.now(), grace).map_err(|_| viewer_required())?;
-    match context.find_standing(app, trusted.session, trusted.account).await? {
-        Standing::Viewer(person) => Ok(Lane::Viewer { account: trusted.account, group: person.group }),
+    let trusted = viewer::verify_cap(token, app.id, &cap, context.now(), grace)
+        .map_err(|_| viewer_required())?;
+    match context
+        .find_standing(app, trusted.session, trusted.account)
+        .await?
+    {
+        Standing::Viewer(person) => Ok(Lane::Viewer {
+            account: trusted.account,
+            group: person.group,
+        }),
         Standing::SignedOut | Standing::NoAccess => Err(viewer_required()),
     }
 }

@@ -35,7 +35,10 @@ pub fn public(context: &Context) -> Router {
     let own = own().finish().0;
     let own = own
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(from_fn_with_state(context.clone(), api::data::allow_app_origin))
+        .layer(from_fn_with_state(
+            context.clone(),
+            api::data::allow_app_origin,
+        ))
         .layer(from_fn(middleware::tag_route))
         .layer(from_fn(middleware::security_headers))
         .with_state(context.clone());

@@ -118,6 +118,7 @@ pub async fn refresh(
             change.refresh_tokens().insert(&RefreshToken {
                 digest: successor_digest,
                 session: session.id,
+                parent: Some(digest),
                 issued_at: now,
                 expires_at,
                 used: None,
@@ -219,6 +220,7 @@ fn new_refresh_token(context: &Context, session: &Session) -> (OpaqueToken, Refr
     let record = RefreshToken {
         digest: token.digest(),
         session: session.id,
+        parent: None,
         issued_at: now,
         expires_at,
         used: None,

@@ -47,7 +47,12 @@ pub struct Place {
 }
 
 /// Resolves a key. `None` when there can be nothing to read.
-pub(super) fn resolve(app: &App, lane: Lane, access: Access, key: &str) -> Result<Option<Place>, Error> {
+pub(super) fn resolve(
+    app: &App,
+    lane: Lane,
+    access: Access,
+    key: &str,
+) -> Result<Option<Place>, Error> {
     let fit = (1..=LONGEST_KEY).contains(&key.len())
         && !key.chars().any(char::is_control)
         && !key.starts_with(char::is_whitespace)
@@ -64,13 +69,21 @@ pub(super) fn resolve(app: &App, lane: Lane, access: Access, key: &str) -> Resul
 /// Resolves the beginning of keys, for listing. May be empty or a bare scope.
 pub(super) fn resolve_prefix(app: &App, lane: Lane, prefix: &str) -> Result<Option<Place>, Error> {
     if prefix.len() > LONGEST_KEY || prefix.chars().any(char::is_control) {
-        return Err(Error::bad_request("bad_key", "A prefix has at most 512 bytes and no control characters."));
+        return Err(Error::bad_request(
+            "bad_key",
+            "A prefix has at most 512 bytes and no control characters.",
+        ));
     }
     home(app, lane, Access::Read, prefix)
 }
 
 fn home(app: &App, lane: Lane, access: Access, key: &str) -> Result<Option<Place>, Error> {
-    let place = |namespace, key: &str| Ok(Some(Place { namespace, key: key.to_owned() }));
+    let place = |namespace, key: &str| {
+        Ok(Some(Place {
+            namespace,
+            key: key.to_owned(),
+        }))
+    };
     if lane == Lane::Anonymous && access == Access::Write {
         return Err(viewer_required());
     }
@@ -94,7 +107,11 @@ fn home(app: &App, lane: Lane, access: Access, key: &str) -> Result<Option<Place
 
 /// 401: the call needs a viewer.
 pub(crate) fn viewer_required() -> Error {
-    Error::new(http::StatusCode::UNAUTHORIZED, "viewer_required", "This needs a signed-in viewer; open the app again.")
+    Error::new(
+        http::StatusCode::UNAUTHORIZED,
+        "viewer_required",
+        "This needs a signed-in viewer; open the app again.",
+    )
 }
 
 #[cfg(test)]
@@ -128,27 +145,62 @@ mod tests {
 
     fn viewer() -> (AccountId, Lane) {
         let account = AccountId::new(1, [7; 10]);
-        (account, Lane::Viewer { account, group: group(7) })
+        (
+            account,
+            Lane::Viewer {
+                account,
+                group: group(7),
+            },
+        )
     }
 
     #[track_caller]
     fn check(lane: Lane, key: &str, expected: Option<(Namespace, &str)>) {
         let found = resolve(&app(), lane, Access::Read, key).unwrap();
-        assert_eq!(found.as_ref().map(|place| (place.namespace, place.key.as_str())), expected);
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|place| (place.namespace, place.key.as_str())),
+            expected
+        );
     }
 
     #[test]
     fn each_lane_has_its_own_home_for_each_scope() {
         let (account, lane) = viewer();
-        check(lane, "x", Some((Namespace::Personal(account), "personal:x")));
-        check(lane, "personal:x", Some((Namespace::Personal(account), "personal:x")));
-        check(lane, "shared:x", Some((Namespace::Shared(group(7)), "shared:x")));
+        check(
+            lane,
+            "x",
+            Some((Namespace::Personal(account), "personal:x")),
+        );
+        check(
+            lane,
+            "personal:x",
+            Some((Namespace::Personal(account), "personal:x")),
+        );
+        check(
+            lane,
+            "shared:x",
+            Some((Namespace::Shared(group(7)), "shared:x")),
+        );
         check(lane, "public:x", Some((Namespace::Public, "public:x")));
-        check(lane, "Shared:x", Some((Namespace::Personal(account), "personal:Shared:x")));
+        check(
+            lane,
+            "Shared:x",
+            Some((Namespace::Personal(account), "personal:Shared:x")),
+        );
         check(Lane::Server, "x", Some((Namespace::Server, "personal:x")));
-        check(Lane::Server, "shared:x", Some((Namespace::Shared(group(0)), "shared:x")));
+        check(
+            Lane::Server,
+            "shared:x",
+            Some((Namespace::Shared(group(0)), "shared:x")),
+        );
         check(Lane::Anonymous, "x", None);
-        check(Lane::Anonymous, "shared:x", Some((Namespace::Shared(group(0)), "shared:x")));
+        check(
+            Lane::Anonymous,
+            "shared:x",
+            Some((Namespace::Shared(group(0)), "shared:x")),
+        );
     }
 
     #[test]
@@ -161,11 +213,30 @@ mod tests {
 
     #[test]
     fn bare_scopes_are_no_keys_but_can_be_listed() {
-        for key in ["", "personal:", "shared:", "public:", " a", "a ", "a\0", &"k".repeat(513)] {
-            assert_eq!(resolve(&app(), Lane::Server, Access::Read, key).unwrap_err().code, "bad_key", "{key:?}");
+        for key in [
+            "",
+            "personal:",
+            "shared:",
+            "public:",
+            " a",
+            "a ",
+            "a\0",
+            &"k".repeat(513),
+        ] {
+            assert_eq!(
+                resolve(&app(), Lane::Server, Access::Read, key)
+                    .unwrap_err()
+                    .code,
+                "bad_key",
+                "{key:?}"
+            );
         }
         for prefix in ["", "personal:", "shared:", "public:"] {
-            assert!(resolve_prefix(&app(), Lane::Server, prefix).unwrap().is_some());
+            assert!(
+                resolve_prefix(&app(), Lane::Server, prefix)
+                    .unwrap()
+                    .is_some()
+            );
         }
     }
 

@@ -7,8 +7,9 @@ use crate::{Error, config::Within};
 /// Checks that bytes are one JSON value within the limit, and gives its text without surrounding white space.
 pub(super) fn checked(bytes: &[u8], limit: Within<1, 16_777_216>) -> Result<String, Error> {
     too_large(bytes.len(), limit.size())?;
-    let value: &RawValue = serde_json::from_slice(bytes)
-        .map_err(|error| Error::bad_request("bad_value", format!("The value is not JSON: {error}.")))?;
+    let value: &RawValue = serde_json::from_slice(bytes).map_err(|error| {
+        Error::bad_request("bad_value", format!("The value is not JSON: {error}."))
+    })?;
     Ok(value.get().to_owned())
 }
 
@@ -17,17 +18,24 @@ pub(super) fn too_large(size: usize, limit: usize) -> Result<(), Error> {
     if size <= limit {
         return Ok(());
     }
-    let text = format!("The value has {size} bytes and {limit} are allowed; split it, or keep it elsewhere.");
-    Err(Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "value_too_large", text)
-        .with("size", size)
-        .with("limit", limit))
+    let text = format!(
+        "The value has {size} bytes and {limit} are allowed; split it, or keep it elsewhere."
+    );
+    Err(
+        Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "value_too_large", text)
+            .with("size", size)
+            .with("limit", limit),
+    )
 }
 
 /// Appends an item to a list, leaving what is in it as it was written.
 pub(super) fn append(list: Option<&str>, item: &str) -> Result<(String, usize), Error> {
-    let Some(list) = list else { return Ok((format!("[{item}]"), 1)) };
-    let items: Vec<&RawValue> = serde_json::from_str(list)
-        .map_err(|_| Error::bad_request("not_a_list", "The key holds something that is no list."))?;
+    let Some(list) = list else {
+        return Ok((format!("[{item}]"), 1));
+    };
+    let items: Vec<&RawValue> = serde_json::from_str(list).map_err(|_| {
+        Error::bad_request("not_a_list", "The key holds something that is no list.")
+    })?;
     let inner = list.trim_end();
     let inner = inner.strip_suffix(']').unwrap_or(inner).trim_end();
     let separator = if items.is_empty() { "" } else { "," };
@@ -38,10 +46,12 @@ pub(super) fn append(list: Option<&str>, item: &str) -> Result<(String, usize), 
 pub(super) fn incr(number: Option<&str>, by: i64) -> Result<i64, Error> {
     let number = match number {
         None => 0,
-        Some(text) => text
-            .trim()
-            .parse::<i64>()
-            .map_err(|_| Error::bad_request("not_a_number", "The key holds something that is no whole number."))?,
+        Some(text) => text.trim().parse::<i64>().map_err(|_| {
+            Error::bad_request(
+                "not_a_number",
+                "The key holds something that is no whole number.",
+            )
+        })?,
     };
     number
         .checked_add(by)
@@ -58,7 +68,10 @@ mod tests {
     fn appending_keeps_what_was_written() {
         assert_eq!(append(None, "1").unwrap(), ("[1]".into(), 1));
         assert_eq!(append(Some("[]"), "1").unwrap(), ("[1]".into(), 1));
-        assert_eq!(append(Some(" [ 1.50, [2] ] "), "\"x\"").unwrap().0.trim(), "[ 1.50, [2],\"x\"]");
+        assert_eq!(
+            append(Some(" [ 1.50, [2] ] "), "\"x\"").unwrap().0.trim(),
+            "[ 1.50, [2],\"x\"]"
+        );
         assert_eq!(append(Some("{}"), "1").unwrap_err().code, "not_a_list");
     }
 
