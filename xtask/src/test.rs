@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
 use anyhow::Result;
+use postgres_fixture::{PostgresFixture, StartError};
 
 use crate::shell::{self, command};
 use crate::steps::{self, Step};
@@ -85,8 +86,20 @@ fn deny() -> Result<()> {
     ]))
 }
 
+/// One private PostgreSQL serves all test programs, instead of one for each.
 fn rust() -> Result<()> {
-    shell::run(command("cargo test --workspace --quiet").env("NO_PROXY", "127.0.0.1,localhost"))
+    let postgres = match PostgresFixture::start() {
+        Err(StartError::NotInstalled) => {
+            system::install_package("postgresql")?;
+            PostgresFixture::start()
+        }
+        started => started,
+    }?;
+    let mut test = command("cargo test --workspace --quiet");
+    shell::run(
+        test.env("NO_PROXY", "127.0.0.1,localhost")
+            .env("VESTIBULE_TEST_POSTGRES", postgres.url("postgres")),
+    )
 }
 
 fn rustdoc() -> Result<()> {

@@ -66,18 +66,23 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn check(name: &str, text: &str, faults: &mut Vec<String>) {
+    let extension = Path::new(name)
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
+    let is_rust = extension == "rs";
     for (number, line) in text.lines().enumerate() {
         let mut fault = |what: &str| faults.push(format!("{name}:{}: {what}", number + 1));
         if line.contains("/work/") || line.contains("/root/") {
             fault("names a path of one machine");
         }
-        if name.ends_with(".rs")
+        if is_rust
             && !name.starts_with(SQL_HOME)
             && (line.contains("sea_query") || line.contains("rusqlite::"))
         {
             fault("SQL stands in crates/storage only");
         }
-        if line.ends_with(' ') && !name.ends_with(".md") && !is_snapshot(name) {
+        if line.ends_with(' ') && extension != "md" && !is_snapshot(name) {
             fault("ends with a space");
         }
     }
@@ -86,7 +91,7 @@ fn check(name: &str, text: &str, faults: &mut Vec<String>) {
         .and_then(|rest| rest.split('/').next())
         && PURE.contains(&crate_name)
         && name.contains("/src/")
-        && name.ends_with(".rs")
+        && is_rust
     {
         let rules = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in IMPURE {
@@ -95,11 +100,7 @@ fn check(name: &str, text: &str, faults: &mut Vec<String>) {
             }
         }
     }
-    if name.ends_with(".rs")
-        && !name.contains("/tests/")
-        && !text.starts_with("//!")
-        && !text.starts_with("#!")
-    {
+    if is_rust && !name.contains("/tests/") && !text.starts_with("//!") && !text.starts_with("#!") {
         faults.push(format!(
             "{name}: begins without a //! line that says what the file is for"
         ));

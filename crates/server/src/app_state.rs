@@ -28,9 +28,9 @@ impl Context {
             return idle("unpublished");
         }
         let Some(instance) = self
-            .runtime
+            .hosting
             .get()
-            .and_then(|runtime| runtime.find_live(app))
+            .and_then(|hosting| hosting.runtime.find_live(app))
         else {
             return idle("stopped");
         };

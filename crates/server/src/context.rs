@@ -11,12 +11,11 @@ use jiff::Timestamp;
 use token::MasterKey;
 use tokio_util::sync::CancellationToken;
 
-use runtime::LocalRuntime;
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
     StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config,
-    hasher::Hasher, keys, signing::Signing, throttle::Throttle,
+    hasher::Hasher, hosting::Hosting, keys, signing::Signing, throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.
@@ -43,8 +42,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The key that all other keys come from.
     pub master_key: MasterKey,
-    /// Runs published apps. Set once, when the server starts.
-    pub runtime: OnceLock<Arc<LocalRuntime>>,
+    /// Set once by a server before it listens; single deeds on a data directory host nothing.
+    pub(crate) hosting: OnceLock<Hosting>,
     /// Cancelled when the server begins to stop: long answers (logs, events) end then.
     pub stopping: CancellationToken,
 }
@@ -84,9 +83,21 @@ impl Context {
             signing: Mutex::new(None),
             clock,
             master_key,
-            runtime: OnceLock::new(),
+            hosting: OnceLock::new(),
             stopping: CancellationToken::new(),
         })))
+    }
+
+    /// Makes this the context of a server that hosts apps.
+    pub(crate) fn host(&self, hosting: Hosting) {
+        assert!(self.hosting.set(hosting).is_ok(), "a context hosts once");
+    }
+
+    /// Where published apps run.
+    pub fn hosting(&self) -> &Hosting {
+        self.hosting
+            .get()
+            .expect("a server sets it before it listens, and nothing else hosts apps")
     }
 
     /// The present time.

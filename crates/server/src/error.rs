@@ -12,6 +12,8 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::actions::publish::{ActivateError, LogError, OptionsError, PublishError, RollbackError};
+
 use crate::hasher::Busy;
 
 /// A refusal or failure, ready to be answered.
@@ -256,6 +258,67 @@ impl From<QueryRejection> for Error {
             "bad_query",
             format!("The query cannot be read: {}.", cause_text(&rejection)),
         )
+    }
+}
+
+impl From<OptionsError> for Error {
+    fn from(error: OptionsError) -> Self {
+        match error {
+            OptionsError::Slug(_) => Self::bad_request("bad_slug", error.to_string()),
+            OptionsError::Text { .. } => Self::bad_request("bad_text", error.to_string()),
+            OptionsError::Entry(_) => Self::bad_request("bad_entry", error.to_string()),
+        }
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        let text = error.to_string();
+        match error {
+            PublishError::Busy { .. } => {
+                Self::new(StatusCode::CONFLICT, "publish_in_progress", text)
+            }
+            PublishError::Taken(_) => Self::new(StatusCode::CONFLICT, "slug_taken", text),
+            PublishError::TooMany(limit) => Self::forbidden(text).with("limit", limit),
+        }
+    }
+}
+
+impl From<ActivateError> for Error {
+    fn from(error: ActivateError) -> Self {
+        if let ActivateError::Records(error) = error {
+            return error;
+        }
+        let failure = error.into_failure();
+        // 409: the app's own state forbids it; the server is fine, and so is the request.
+        Self::new(StatusCode::CONFLICT, "start_failed", failure.message)
+            .with("log", failure.log.join("\n"))
+    }
+}
+
+impl From<RollbackError> for Error {
+    fn from(error: RollbackError) -> Self {
+        let text = error.to_string();
+        match error {
+            RollbackError::Busy(error) => error.into(),
+            RollbackError::Activate(error) => error.into(),
+            RollbackError::Storage(error) => error.into(),
+            RollbackError::NoEarlier
+            | RollbackError::NotReady(_)
+            | RollbackError::NeverPublished => {
+                Self::new(StatusCode::CONFLICT, "no_such_version", text)
+            }
+        }
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::NoVersion => Self::not_found(),
+            LogError::Storage(error) => error.into(),
+            LogError::Read(error) => Self::internal(&error),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod extract;
 pub mod gateway;
 pub mod hasher;
+pub mod hosting;
 pub mod keys;
 mod metrics;
 mod middleware;

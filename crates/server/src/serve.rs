@@ -1,6 +1,13 @@
 //! Listeners and connections: start, accept, drain, stop.
 
-use std::{convert::Infallible, fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fs, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::body::Incoming;
@@ -10,15 +17,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::Semaphore,
+    task::JoinHandle,
 };
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::{Config, Context, clock::Clock, config::AdminListen, keys::KeyError, metrics, routes};
+use crate::{
+    Config, Context, actions::publish::boot, clock::Clock, config::AdminListen, hosting::Hosting,
+    keys::KeyError, metrics, routes,
+};
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long published apps may take to stop.
+/// How long apps may finish once nobody can reach them any more.
 const APP_GRACE: Duration = Duration::from_secs(5);
 /// Connections open at once on one listener; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
@@ -47,6 +58,9 @@ pub enum StartError {
     /// The database could not be opened.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// Apps cannot be run here.
+    #[error(transparent)]
+    Runtime(#[from] runtime::RuntimeError),
     /// There is no master key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -68,6 +82,7 @@ pub struct Server {
     admin_address: Option<SocketAddr>,
     data_socket: PathBuf,
     connections: TaskTracker,
+    booting: Mutex<Option<JoinHandle<()>>>,
     // Kept while the server runs: the directory of a socket whose path would be too long in the data directory.
     _short_run_directory: Option<tempfile::TempDir>,
 }
@@ -75,7 +90,7 @@ pub struct Server {
 /// Runs the server until it is told to stop (SIGINT or SIGTERM), then drains it.
 pub async fn run(config: Config) -> Result<(), StartError> {
     let server = Server::start(config).await?;
-    shutdown_signal().await;
+    server.stopped().await;
     server.stop().await;
     Ok(())
 }
@@ -98,6 +113,7 @@ impl Server {
         let data = listen_unix(&data_socket)?;
 
         let context = Context::open(config, clock).await?;
+        context.host(Hosting::start(&context.config, data_socket.clone())?);
         let seen = context.storage.latest_event_seq().await?;
         context.caches.applied_until(seen);
         tokio::spawn(
@@ -116,6 +132,10 @@ impl Server {
         if let Some(admin) = admin {
             connections.spawn(serve(routes::admin(&context)).tcp(admin));
         }
+        let booting = tokio::spawn({
+            let context = context.clone();
+            async move { boot(&context).await }
+        });
         tracing::info!(address = %public_address, admin = ?admin_address, "listening");
         Ok(Self {
             context,
@@ -123,6 +143,7 @@ impl Server {
             admin_address,
             data_socket,
             connections,
+            booting: Mutex::new(Some(booting)),
             _short_run_directory: short_run_directory,
         })
     }
@@ -147,6 +168,26 @@ impl Server {
         &self.data_socket
     }
 
+    /// Waits until every app that was live when the server last ended is back, or has failed to come back.
+    pub async fn booted(&self) {
+        let booting = self
+            .booting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Err(error)) = match booting {
+            Some(booting) => Some(booting.await),
+            None => None,
+        } {
+            tracing::error!(%error, "bringing the apps back was cut off");
+        }
+    }
+
+    /// Waits until the process is told to stop (SIGINT or SIGTERM).
+    pub async fn stopped(&self) {
+        shutdown_signal().await;
+    }
+
     /// Stops accepting, lets open requests finish for as long as configured, then stops what is left.
     pub async fn stop(self) {
         self.context.stopping.cancel();
@@ -162,9 +203,7 @@ impl Server {
             );
         }
         // Only now: an open request may still be on its way through an app.
-        if let Some(runtime) = self.context.runtime.get() {
-            runtime.shut_down(APP_GRACE).await;
-        }
+        self.context.hosting().runtime.shut_down(APP_GRACE).await;
         drop(fs::remove_file(&self.data_socket));
         self.context.storage.close().await;
     }

@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod health;
 pub(crate) mod issuer;
 mod owner_kv;
+mod publish;
 mod session;
 pub(crate) mod wire;
 
@@ -19,6 +20,7 @@ pub(crate) fn routes() -> Routes {
         .merge(apps::routes())
         .merge(owner_kv::routes())
         .merge(data::routes())
+        .merge(publish::routes())
         .with(|router| {
             router
                 .fallback(unknown)

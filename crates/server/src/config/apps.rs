@@ -30,3 +30,17 @@ section! {
         "apps.per_account" per_account: Within<1, 100_000> = "100",
     }
 }
+
+impl Apps {
+    /// The bounds on an upload.
+    pub(crate) fn bundle_limits(&self) -> bundle::Limits {
+        let usual = bundle::Limits::default();
+        bundle::Limits {
+            archive_bytes: self.upload_bytes.get(),
+            files: usize::try_from(self.files.get()).unwrap_or(usize::MAX),
+            total_bytes: self.unpacked_bytes.get(),
+            file_bytes: usual.file_bytes.min(self.unpacked_bytes.get()),
+            ..usual
+        }
+    }
+}

@@ -30,6 +30,11 @@ words! {
 pub struct LogLevel(String);
 
 impl LogLevel {
+    /// Warnings and errors only.
+    pub fn warnings() -> Self {
+        Self("warn".to_owned())
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.0

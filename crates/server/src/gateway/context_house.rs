@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use ::forward::Upstream;
 use accounts::Session;
 use apps::{App, Member};
 use ids::{AccountId, AppId, GroupId, SessionId, Slug};
 use jiff::{SignedDuration, Timestamp};
+use runtime::{AppRuntime as _, State};
 use secret::SecretString;
 use serde::{Deserialize, Serialize};
 use storage::Link;
@@ -101,8 +103,19 @@ impl House for Context {
         })
     }
 
-    fn instance(&self, _app: &App) -> Instance {
-        Instance::Absent
+    fn instance(&self, app: &App) -> Instance {
+        let hosting = self.hosting();
+        match hosting.runtime.find_live(app.id) {
+            Some(instance) => match instance.status().state {
+                State::Running => Instance::Live(Upstream::unix(instance.socket_path())),
+                State::Starting | State::BackingOff => Instance::Starting,
+                State::CrashLooping => Instance::Crashed,
+                State::Stopped => Instance::Absent,
+            },
+            // Published, but not back yet after a start of the server.
+            None if app.live_version.is_some() && hosting.is_busy(&app.slug) => Instance::Starting,
+            None => Instance::Absent,
+        }
     }
 
     async fn redeem(&self, code: &str) -> Result<Option<Handoff>, Error> {

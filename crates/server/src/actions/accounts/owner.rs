@@ -8,6 +8,7 @@ use super::{
     NewAccount, SignedIn, links,
     links::{NewLink, Purpose},
     sessions::NewSession,
+    sign_in::create_sign_in_link,
 };
 use crate::{Context, Error, random};
 
@@ -36,7 +37,7 @@ pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
     let first = context.change({
         let (pending, link) = (pending.clone(), candidate);
         move |change| {
-            if change.accounts().count()? > 0 {
+            if change.accounts().count_superadmins()? > 0 {
                 return Ok(None);
             }
             change.accounts().insert(&pending)?;
@@ -57,15 +58,38 @@ pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
         .await
 }
 
-/// The owner who has not completed the account yet: the only account, and without a password.
+/// The owner who has not completed the account yet: among the first accounts, and without a password.
 fn pending_owner(tx: &mut storage::Tx) -> Result<Option<Account>, Error> {
-    let first = tx.accounts().list(storage::Page {
+    let mut first = first_accounts(tx)?.into_iter();
+    Ok(first.find(|account| account.password.is_none() && account.email.starts_with("pending:")))
+}
+
+/// Accounts in the order they were made; the owner is the first superadmin of them.
+fn first_accounts(tx: &mut storage::Tx) -> Result<Vec<Account>, Error> {
+    Ok(tx.accounts().list(storage::Page {
         after: None,
-        limit: 1,
-    })?;
-    Ok(first
-        .into_iter()
-        .find(|account| account.password.is_none() && account.email.starts_with("pending:")))
+        limit: 1000,
+    })?)
+}
+
+/// The owner of the server, pending or not: the first superadmin. [`ensure_owner`] makes one.
+pub async fn owner(context: &Context) -> Result<Account, Error> {
+    let find = |tx: &mut storage::Tx| {
+        let mut first = first_accounts(tx)?.into_iter();
+        first
+            .find(|account| account.role.is_superuser() && account.active)
+            .ok_or_else(Error::not_found)
+    };
+    context.storage.read(find).await
+}
+
+/// A one-time link for the owner: to complete the account as long as that is open, afterwards to sign in.
+pub async fn owner_link(context: &Context) -> Result<String, Error> {
+    if let Some(setup) = ensure_owner(context).await? {
+        return Ok(setup);
+    }
+    let owner = owner(context).await?;
+    create_sign_in_link(context, owner.id).await
 }
 
 /// Whether a setup link could be used now.

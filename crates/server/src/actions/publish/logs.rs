@@ -1,0 +1,174 @@
+//! What an app and its publishes said, in one shape for the command line and the pages.
+
+use std::{io, path::Path};
+
+use apps::App;
+use jiff::Timestamp;
+use protocol::{
+    control::LogLine,
+    publish::{StageEvent, Status},
+};
+use runtime::{AppRuntime as _, Follow, RunLog};
+
+use crate::Context;
+
+/// Lines given at most.
+const LINES: usize = 1000;
+
+/// A log: what was said, and what follows.
+pub struct Log {
+    /// Oldest first.
+    pub lines: Vec<LogLine>,
+    /// The lines to come, when the release runs.
+    pub follow: Option<Follow>,
+}
+
+/// Why a log cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// There is no such release.
+    #[error("this app has no such version")]
+    NoVersion,
+    /// The records could not be read.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// The file could not be read.
+    #[error("the log could not be read")]
+    Read(#[from] io::Error),
+}
+
+/// The run log, or the build log, of a release: of the named one, else the live one. The build log is by default that
+/// of the newest publish, since that is the one people ask about.
+pub async fn log(
+    context: &Context,
+    app: &App,
+    version: Option<u32>,
+    build: bool,
+) -> Result<Log, LogError> {
+    let id = app.id;
+    let live = app.live_version;
+    let version = context
+        .storage
+        .read(move |tx| -> Result<Option<u32>, storage::Error> {
+            Ok(match version {
+                Some(version) => tx
+                    .releases()
+                    .find(id, version)?
+                    .map(|release| release.version),
+                None if build || live.is_none() => tx
+                    .releases()
+                    .list(id)?
+                    .first()
+                    .map(|release| release.version),
+                None => live,
+            })
+        })
+        .await?
+        .ok_or(LogError::NoVersion)?;
+    let folder = context.hosting().release(app.id, version);
+    if build {
+        let path = folder.build_log();
+        let lines = tokio::task::spawn_blocking(move || read_build_log(&path))
+            .await
+            .map_err(io::Error::other)??;
+        return Ok(Log {
+            lines,
+            follow: None,
+        });
+    }
+    let running = context
+        .hosting()
+        .runtime
+        .find_live(app.id)
+        .filter(|instance| instance.version() == version);
+    if let Some(instance) = running {
+        let (lines, follow) = instance.log().follow(LINES);
+        return Ok(Log {
+            lines: lines.into_iter().map(line).collect(),
+            follow: Some(follow),
+        });
+    }
+    match RunLog::read_file(&folder.run_log(), LINES).await {
+        Ok(lines) => Ok(Log {
+            lines: lines.into_iter().map(line).collect(),
+            follow: None,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Log {
+            lines: Vec::new(),
+            follow: None,
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_build_log(path: &Path) -> io::Result<Vec<LogLine>> {
+    let text = match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    // A server that was killed may have left half a line at the end.
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<StageEvent>(line).ok());
+    let mut lines: Vec<LogLine> = events.flat_map(event_lines).collect();
+    lines.drain(..lines.len().saturating_sub(LINES));
+    Ok(lines)
+}
+
+fn event_lines(event: StageEvent) -> Vec<LogLine> {
+    let level = match event.status {
+        Status::Failed => "error",
+        Status::Warning => "warning",
+        _ => "info",
+    };
+    let stage = format!("{:?}", event.stage).to_lowercase();
+    let log = event.data["log"].as_str().unwrap_or_default().to_owned();
+    let text = std::iter::once(format!("{stage}: {}", event.message))
+        .chain(log.lines().map(str::to_owned));
+    text.map(|text| LogLine {
+        at: event.ts.clone(),
+        stream: "system".to_owned(),
+        level: level.to_owned(),
+        text,
+    })
+    .collect()
+}
+
+/// A line as it goes over the wire.
+pub fn line(line: runtime::LogLine) -> LogLine {
+    LogLine {
+        at: at(line.at),
+        stream: line.stream.as_str().to_owned(),
+        level: line.level.as_str().to_owned(),
+        text: line.text,
+    }
+}
+
+fn at(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_log_cut_in_the_middle_of_a_line_can_still_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("build.log");
+        let whole = r#"{"seq":1,"ts":"2026-01-01T00:00:00Z","stage":"build","status":"failed","message":"no","data":{"log":"a\nb"}}"#;
+        std::fs::write(&path, format!("{whole}\n{}", &whole[..40])).unwrap();
+        let texts: Vec<_> = read_build_log(&path)
+            .unwrap()
+            .into_iter()
+            .map(|line| line.text)
+            .collect();
+        assert_eq!(texts, ["build: no", "a", "b"]);
+        assert!(
+            read_build_log(&folder.path().join("absent"))
+                .unwrap()
+                .is_empty()
+        );
+    }
+}

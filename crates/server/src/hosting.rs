@@ -1,0 +1,153 @@
+//! Where published apps live on this node: the runtime that runs them, their environments and folders, and who is
+//! publishing at the moment.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::body::Body;
+use forward::Forwarder;
+use ids::{AppId, Slug};
+use jiff::Timestamp;
+use runtime::{AppRuntime as _, Environments, LocalRuntime, State};
+
+use crate::{Config, StartError};
+
+/// What hosting needs beside the database.
+pub struct Hosting {
+    /// Runs the apps.
+    pub runtime: LocalRuntime,
+    /// Builds their environments.
+    pub environments: Environments,
+    /// Speaks to them.
+    pub forwarder: Forwarder<Body>,
+    /// The Unix socket of the key-value store, made reachable inside each app.
+    pub data_socket: PathBuf,
+    data_dir: PathBuf,
+    publishing: Arc<Mutex<HashMap<Slug, Busy>>>,
+}
+
+/// A publish that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// The publisher's username.
+    pub by: String,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// The right to change what an app serves, held by one use case at a time and given back on drop.
+pub struct Turn {
+    slug: Slug,
+    publishing: Arc<Mutex<HashMap<Slug, Busy>>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.slug);
+    }
+}
+
+impl Hosting {
+    /// Prepares the runtime on a data directory.
+    pub fn start(config: &Config, data_socket: PathBuf) -> Result<Self, StartError> {
+        let failed = |cause| StartError::DataDirectory {
+            path: config.server.data_dir.display().to_string(),
+            cause,
+        };
+        // The processes that run apps have other working directories.
+        let data_dir = std::path::absolute(&config.server.data_dir).map_err(failed)?;
+        let run_dir = data_socket.parent().unwrap_or(&data_dir).to_owned();
+        let settings = runtime::Settings::new(data_dir.clone(), run_dir);
+        Ok(Self {
+            runtime: LocalRuntime::new(settings)?,
+            environments: Environments::new(&data_dir),
+            forwarder: Forwarder::new(forward::Limits::default()),
+            data_socket,
+            data_dir,
+            publishing: Arc::default(),
+        })
+    }
+
+    /// Takes the turn at an app, or tells who has it.
+    pub fn take_turn(&self, slug: &Slug, busy: Busy) -> Result<Turn, Busy> {
+        let mut publishing = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = publishing.get(slug) {
+            return Err(other.clone());
+        }
+        publishing.insert(slug.clone(), busy);
+        Ok(Turn {
+            slug: slug.clone(),
+            publishing: Arc::clone(&self.publishing),
+        })
+    }
+
+    /// Whether something is being done to what an app serves.
+    pub fn is_busy(&self, slug: &Slug) -> bool {
+        self.publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(slug)
+    }
+
+    /// Whether an app's live release answers requests at the moment.
+    pub fn is_serving(&self, app: AppId) -> bool {
+        self.runtime
+            .find_live(app)
+            .is_some_and(|instance| instance.status().state == State::Running)
+    }
+
+    /// The folder of a release.
+    pub fn release(&self, app: AppId, version: u32) -> ReleaseFolder {
+        ReleaseFolder(self.app(app).join("releases").join(version.to_string()))
+    }
+
+    /// The folder of an app, with everything of it that is no database row.
+    pub fn app(&self, app: AppId) -> PathBuf {
+        self.data_dir.join("apps").join(app.to_string())
+    }
+
+    /// A folder for what is being received.
+    pub fn incoming(&self) -> PathBuf {
+        self.data_dir.join("tmp")
+    }
+}
+
+/// The files of one release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseFolder(pub PathBuf);
+
+impl ReleaseFolder {
+    /// The project as it was uploaded.
+    pub fn source(&self) -> PathBuf {
+        self.0.join("source")
+    }
+
+    /// The project as it runs: the source with the gate wired in.
+    pub fn tree(&self) -> PathBuf {
+        self.0.join("tree")
+    }
+
+    /// Where the app may write; every release begins with an empty one.
+    pub fn home(&self) -> PathBuf {
+        self.0.join("home")
+    }
+
+    /// What the app said.
+    pub fn run_log(&self) -> PathBuf {
+        self.0.join("run.log")
+    }
+
+    /// What the publish said, one stage event a line.
+    pub fn build_log(&self) -> PathBuf {
+        self.0.join("build.log")
+    }
+}
