@@ -266,6 +266,7 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         "cli-login",
         &CliLogin {
             page: page.clone(),
+            request: "cmVxdWVzdA".into(),
             code: fill.text("KDWR-PFTM"),
             device: fill.text("vestibule on ada-laptop"),
             asked: ago(20),
@@ -277,9 +278,7 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         (
             "invite-invited",
             &page,
-            InvitedAs::Invited {
-                slug: "guestbook".into(),
-            },
+            InvitedAs::Invited,
         ),
         ("invite-other", &page, InvitedAs::SomebodyElse),
     ] {
@@ -469,7 +468,6 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
                     email: fill.text("linus@example.org"),
                     mode: DataMode::Join,
                     expires: ago(-27 * DAY),
-                    link: None,
                 }]),
             },
         );

@@ -1,18 +1,72 @@
 //! The signed-in pages, server-rendered over the same use cases as the APIs.
 //!
 //! `pages` holds what each page shows, as plain values with their templates; `ui` the components that they are made
-//! of; `assets` the style sheet and scripts.
+//! of; `assets` the style sheet and scripts. The other files are handlers: who visits, one use case, one page.
 
+mod account;
+mod apps;
 pub mod assets;
+mod cookies;
+mod device;
+mod entry;
+mod errors;
+mod form;
+mod manage;
+mod next;
 pub mod page;
 pub mod pages;
+mod people;
 pub mod ui;
+mod visit;
 
-use crate::routes::{Routes, unknown};
+use crate::routes::Routes;
+
+pub(crate) use errors::for_people;
 
 /// Every page, and the answer to unknown addresses.
 pub fn routes() -> Routes {
     Routes::new()
         .get("/_static/{hash}/{name}", assets::serve)
-        .with(|router| router.fallback(unknown))
+        .get("/setup", entry::setup)
+        .post("/setup", entry::complete_setup)
+        .get("/signup", entry::sign_up_page)
+        .post("/signup", entry::sign_up)
+        .get("/signin", entry::sign_in_page)
+        .post("/signin", entry::sign_in)
+        .get("/link", entry::link)
+        .post("/link", entry::redeem_link)
+        .get("/signout", entry::sign_out_page)
+        .post("/signout", entry::sign_out)
+        .post("/theme", entry::theme)
+        .get("/", apps::dashboard)
+        .get("/open/{slug}", apps::open)
+        .get("/view/{slug}", apps::view_root)
+        .get("/view/{slug}/", apps::view)
+        .get("/view/{slug}/{*path}", apps::view)
+        .get("/apps/{slug}", manage::overview)
+        .post("/apps/{slug}/access", manage::change_access)
+        .get("/apps/{slug}/access/open", manage::ask_open)
+        .post("/apps/{slug}/name", manage::rename)
+        .get("/apps/{slug}/delete", manage::ask_delete)
+        .post("/apps/{slug}/delete", manage::delete)
+        .get("/apps/{slug}/people", people::people)
+        .post("/apps/{slug}/people", people::share)
+        .get("/apps/{slug}/people/{account}/remove", people::ask_remove)
+        .post("/apps/{slug}/people/{account}/remove", people::remove)
+        .get("/apps/{slug}/people/invites/{invite}/revoke", people::ask_revoke)
+        .post("/apps/{slug}/people/invites/{invite}/revoke", people::revoke)
+        .post("/apps/{slug}/people/invites/{invite}/renew", people::renew)
+        .get("/invite/{token}", people::invitation)
+        .post("/invite/{token}", people::accept)
+        .get("/account", account::profile)
+        .post("/account", account::change_profile)
+        .get("/account/password", account::password)
+        .post("/account/password", account::change_password)
+        .get("/account/sessions", account::sessions)
+        .post("/account/sessions/{session}/end", account::end_session)
+        .get("/account/sessions/end-all", account::ask_end_all)
+        .post("/account/sessions/end-all", account::end_all)
+        .get("/cli-login/{request}", account::cli_login)
+        .post("/cli-login/{request}", account::decide_cli_login)
+        .with(|router| router.fallback(errors::unknown))
 }

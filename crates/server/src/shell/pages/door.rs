@@ -87,6 +87,8 @@ pub struct SignOut {
 pub struct CliLogin {
     /// The layout.
     pub page: Page,
+    /// The last part of the page's address.
+    pub request: String,
     /// Shown on both sides, to be compared.
     pub code: String,
     /// What the command line says of the device.
@@ -120,11 +122,8 @@ pub struct Invite {
 pub enum InvitedAs {
     /// Nobody is signed in.
     Anonymous,
-    /// The invited person; the app with this slug is now theirs to open.
-    Invited {
-        /// Of the app.
-        slug: String,
-    },
+    /// The invited person.
+    Invited,
     /// Somebody else.
     SomebodyElse,
 }
@@ -154,7 +153,7 @@ pub struct NewAccount {
 
 /// What people are told about a good password.
 pub(super) const PASSWORD_HINT: &str =
-    "At least 8 characters. A few unrelated words are long and easy to remember.";
+    "At least 10 characters. A few unrelated words are long and easy to remember.";
 
 impl NewAccount {
     /// The form.

@@ -99,8 +99,6 @@ pub struct Invitation {
     pub mode: DataMode,
     /// When it lapses.
     pub expires: Moment,
-    /// The whole address of the invitation, while it is known: only its digest is stored.
-    pub link: Option<String>,
 }
 
 /// A few words for a data mode.

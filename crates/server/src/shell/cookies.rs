@@ -1,0 +1,38 @@
+//! The cookies of the pages. All are `HttpOnly` but the theme's, which a script of ours writes too.
+
+use http::HeaderValue;
+
+use crate::Config;
+pub(super) use crate::extract::credentials::{SESSION_COOKIE, cookie};
+
+/// Binds the forms of somebody who is not signed in to their browser.
+pub(super) const FORM_COOKIE: &str = "vestibule_form";
+/// What the last step has to say, once.
+pub(super) const FLASH_COOKIE: &str = "vestibule_flash";
+/// The chosen colors.
+pub(super) const THEME_COOKIE: &str = "vestibule_theme";
+
+/// How long a cookie is kept, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kept {
+    /// Until the browser closes.
+    Session,
+    /// For some time.
+    Seconds(i64),
+    /// Not any longer.
+    Not,
+}
+
+/// A `Set-Cookie` for all of our pages. The value must be free of separators.
+pub(super) fn set(config: &Config, name: &str, value: &str, kept: Kept) -> HeaderValue {
+    let age = match kept {
+        Kept::Session => String::new(),
+        Kept::Seconds(seconds) => format!("; Max-Age={}", seconds.max(0)),
+        Kept::Not => "; Max-Age=0".to_owned(),
+    };
+    let hidden = if name == THEME_COOKIE { "" } else { "; HttpOnly" };
+    // Browsers take `Secure` cookies from http://localhost only in part; there is no network to protect from there.
+    let secure = if config.public_url.scheme() == "https" { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; SameSite=Lax{hidden}{secure}{age}");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
