@@ -5,7 +5,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection},
     response::{IntoResponse, Response},
 };
@@ -338,13 +338,15 @@ fn cause_text(error: &(dyn std::error::Error + 'static)) -> String {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        // Where a person reads the answer, the pages show it in their own way.
+        let kept = Extension(self.clone());
         let mut body = Map::new();
         body.insert("error".into(), self.code.into());
         body.insert("message".into(), self.message.into());
         body.extend(self.extra);
         let mut headers = self.headers;
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        (self.status, headers, Json(Value::Object(body))).into_response()
+        (self.status, headers, kept, Json(Value::Object(body))).into_response()
     }
 }
 

@@ -40,6 +40,7 @@ pub fn public(context: &Context) -> Router {
             api::data::allow_app_origin,
         ))
         .layer(from_fn(middleware::tag_route))
+        .layer(from_fn_with_state(context.clone(), shell::for_people))
         .layer(from_fn(middleware::security_headers))
         .with_state(context.clone());
     let gateway = gateway::open(context);

@@ -19,7 +19,7 @@ mod people;
 pub mod ui;
 mod visit;
 
-use crate::routes::Routes;
+use crate::routes::{Routes, wrong_method};
 
 pub(crate) use errors::for_people;
 
@@ -68,5 +68,5 @@ pub fn routes() -> Routes {
         .post("/account/sessions/end-all", account::end_all)
         .get("/cli-login/{request}", account::cli_login)
         .post("/cli-login/{request}", account::decide_cli_login)
-        .with(|router| router.fallback(errors::unknown))
+        .with(|router| router.fallback(errors::unknown).method_not_allowed_fallback(wrong_method))
 }

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod change_password;
+mod change_profile;
 pub mod cli_login;
 mod create_account;
 mod invitations;
@@ -16,6 +17,7 @@ mod tokens;
 
 pub use authenticate::{authenticate, authenticate_session};
 pub use change_password::change_password;
+pub use change_profile::change_full_name;
 pub use create_account::create_account;
 pub use new_account::NewAccount;
 pub(crate) use new_account::rules::email as email_address;

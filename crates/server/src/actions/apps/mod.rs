@@ -2,6 +2,8 @@
 
 mod change;
 mod delete;
+mod enter;
+mod exposed;
 mod find;
 mod invites;
 mod list;
@@ -10,6 +12,8 @@ mod share;
 
 pub use change::{Changes, change, newcomers};
 pub use delete::delete;
+pub use enter::enter;
+pub use exposed::count_shared_keys;
 pub use find::find_visible;
 pub(crate) use invites::take_up_invite;
 pub use invites::{InviteView, accept_invite, find_invite};
