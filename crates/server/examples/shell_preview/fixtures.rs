@@ -4,13 +4,19 @@ use apps::{DataMode, Newcomers};
 use jiff::{SignedDuration, Timestamp};
 use server::shell::{
     page::{Page, Theme},
-    pages::*,
+    pages::{
+        Account, AccountTab, AppCard, AppHead, CliLogin, Confirm, Dashboard, ErrorPage, Finding,
+        Invitation, Invite, InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Member,
+        NewAccount, Notice, NoticeLink, Outcome, Overview, Password, People, Profile, SessionRow,
+        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, Tab, Version,
+        VersionRow, Versions, View, ViewState, Waiting, parse_unified,
+    },
     ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
 };
 
 /// What the made-up data is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filling {
+pub(crate) enum Filling {
     /// As in daily use.
     Usual,
     /// Nothing in it yet.
@@ -20,12 +26,12 @@ pub enum Filling {
 }
 
 /// A page's name, its path in the preview, and its text.
-pub struct Rendered {
-    pub name: &'static str,
-    pub html: String,
+pub(crate) struct Rendered {
+    pub(crate) name: &'static str,
+    pub(crate) html: String,
 }
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-21T11:30:00Z".parse().expect("a timestamp")
 }
 
@@ -37,7 +43,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 /// Text that people may send, at its worst.
-pub fn hostile() -> String {
+pub(crate) fn hostile() -> String {
     let long = "x".repeat(10_000);
     format!(
         "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{{{7*7}}}}&amp;\u{202e}טקסט\u{0}👩‍👩‍👧‍👦\u{200f} {long}"
@@ -78,7 +84,7 @@ fn app_state(index: usize) -> AppState {
 }
 
 /// All pages.
-pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
+pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
     let fill = Fill(filling);
     let ada = Person {
         username: fill.text("ada"),
@@ -275,11 +281,7 @@ pub fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
     );
     for (name, page, seen_by) in [
         ("invite-anonymous", &anonymous, InvitedAs::Anonymous),
-        (
-            "invite-invited",
-            &page,
-            InvitedAs::Invited,
-        ),
+        ("invite-invited", &page, InvitedAs::Invited),
         ("invite-other", &page, InvitedAs::SomebodyElse),
     ] {
         add(

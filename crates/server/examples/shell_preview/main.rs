@@ -1,8 +1,6 @@
 //! Serves every page with made-up data, to look at while working on them:
 //! `cargo run -p server --example shell_preview [PORT]`, then open `http://127.0.0.1:PORT/`.
 
-#![expect(missing_docs, reason = "an example has no users")]
-
 mod fixtures;
 
 use std::collections::HashMap;

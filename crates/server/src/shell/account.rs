@@ -31,7 +31,10 @@ pub(super) async fn change_profile(Posted { visit, fields }: Posted) -> Result<R
     match actions::change_full_name(&visit.context, caller, name).await {
         Ok(()) => Ok(visit.go_saying("/account", Tone::Good, "Saved.")),
         Err(error) if errors::belongs_to_form(&error) => {
-            let page = profile_page(&visit, Some((fields.get("full_name"), error.message.to_string())))?;
+            let page = profile_page(
+                &visit,
+                Some((fields.get("full_name"), error.message.to_string())),
+            )?;
             Ok(visit.show(error.status, &page))
         }
         Err(error) => Err(error),
@@ -46,7 +49,9 @@ fn profile_page(visit: &Visit, failed: Option<(&str, String)>) -> Result<pages::
         None => pages::Profile::form(account.full_name.as_deref().unwrap_or_default(), None),
     };
     Ok(pages::Profile {
-        head: Account { tab: AccountTab::Profile },
+        head: Account {
+            tab: AccountTab::Profile,
+        },
         form,
         email: account.email.clone(),
         email_verified: account.email_verified,
@@ -66,14 +71,19 @@ pub(super) async fn password(visit: Visit) -> Result<Response, Error> {
 /// `POST /account/password`.
 pub(super) async fn change_password(Posted { visit, fields }: Posted) -> Result<Response, Error> {
     let caller = visit.caller()?;
-    let (current, new) = (fields.secret("current_password"), fields.secret("new_password"));
+    let (current, new) = (
+        fields.secret("current_password"),
+        fields.secret("new_password"),
+    );
     match actions::change_password(&visit.context, caller, &current, new).await {
         Ok(()) => Ok(visit.go_saying(
             "/account/password",
             Tone::Good,
             "The password is changed. Your other sessions are signed out.",
         )),
-        Err(error) if errors::belongs_to_form(&error) && error.status != StatusCode::TOO_MANY_REQUESTS => {
+        Err(error)
+            if errors::belongs_to_form(&error) && error.status != StatusCode::TOO_MANY_REQUESTS =>
+        {
             let page = password_page(&visit, Some(&error))?;
             Ok(visit.show(error.status, &page))
         }
@@ -84,10 +94,14 @@ pub(super) async fn change_password(Posted { visit, fields }: Posted) -> Result<
 fn password_page(visit: &Visit, error: Option<&Error>) -> Result<pages::Password, Error> {
     let username = visit.caller()?.account.username.clone();
     let current = error.and_then(|error| errors::field(error, "current_password"));
-    let new = error.filter(|_| current.is_none()).map(|error| error.message.to_string());
+    let new = error
+        .filter(|_| current.is_none())
+        .map(|error| error.message.to_string());
     Ok(pages::Password {
         page: visit.page(),
-        head: Account { tab: AccountTab::Password },
+        head: Account {
+            tab: AccountTab::Password,
+        },
         form: pages::Password::form(true, current, new),
         username,
     })
@@ -110,15 +124,28 @@ pub(super) async fn sessions(visit: Visit) -> Result<Response, Error> {
         })
         .collect();
     sessions.sort_by_key(|session| !session.current);
-    let page = pages::Sessions { page, head: Account { tab: AccountTab::Sessions }, sessions };
+    let page = pages::Sessions {
+        page,
+        head: Account {
+            tab: AccountTab::Sessions,
+        },
+        sessions,
+    };
     Ok(visit.show(StatusCode::OK, &page))
 }
 
 /// `POST /account/sessions/{session}/end`.
-pub(super) async fn end_session(Path(session): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Error> {
+pub(super) async fn end_session(
+    Path(session): Path<String>,
+    Posted { visit, .. }: Posted,
+) -> Result<Response, Error> {
     let session: SessionId = session.parse().map_err(|_| Error::not_found())?;
     actions::end_session(&visit.context, visit.caller()?, session).await?;
-    Ok(visit.go_saying("/account/sessions", Tone::Good, "That session is signed out."))
+    Ok(visit.go_saying(
+        "/account/sessions",
+        Tone::Good,
+        "That session is signed out.",
+    ))
 }
 
 /// `GET /account/sessions/end-all`.
@@ -145,7 +172,10 @@ pub(super) async fn end_all(Posted { visit, .. }: Posted) -> Result<Response, Er
 }
 
 /// `GET /cli-login/{request}`.
-pub(super) async fn cli_login(visit: Visit, Path(request): Path<String>) -> Result<Response, Error> {
+pub(super) async fn cli_login(
+    visit: Visit,
+    Path(request): Path<String>,
+) -> Result<Response, Error> {
     let account = &visit.caller()?.account;
     let asked = cli_login::find(&visit.context, &request)?;
     let page = visit.page();
@@ -172,16 +202,25 @@ pub(super) async fn decide_cli_login(
     let caller = visit.caller()?;
     let (title, text) = if fields.get("decision") == "approve" {
         cli_login::approve(&visit.context, caller, &request).await?;
-        ("It is in", "Go back to the terminal; it goes on by itself. You find it among your sessions.")
+        (
+            "It is in",
+            "Go back to the terminal; it goes on by itself. You find it among your sessions.",
+        )
     } else {
         cli_login::deny(&visit.context, caller, &request).await?;
-        ("Turned away", "The command line was not signed in. If you did not start it, nothing more is to be done.")
+        (
+            "Turned away",
+            "The command line was not signed in. If you did not start it, nothing more is to be done.",
+        )
     };
     let page = pages::Notice {
         page: visit.page(),
         title: title.into(),
         text: vec![text.into()],
-        links: vec![NoticeLink::new("/", "All my apps"), NoticeLink::new("/account/sessions", "My sessions")],
+        links: vec![
+            NoticeLink::new("/", "All my apps"),
+            NoticeLink::new("/account/sessions", "My sessions"),
+        ],
     };
     Ok(visit.show(StatusCode::OK, &page))
 }

@@ -36,7 +36,10 @@ pub(super) struct Hop {
 }
 
 /// `GET /`.
-pub(super) async fn dashboard(visit: Visit, Query(search): Query<Search>) -> Result<Response, Error> {
+pub(super) async fn dashboard(
+    visit: Visit,
+    Query(search): Query<Search>,
+) -> Result<Response, Error> {
     let context = &visit.context;
     let lists = actions::list(context, visit.caller()?).await?;
     let page = visit.page();
@@ -59,7 +62,14 @@ pub(super) async fn dashboard(visit: Visit, Query(search): Query<Search>) -> Res
     };
     let (mine, shared) = (cards(lists.mine, true), cards(lists.shared, false));
     let server = context.config.shell_origin();
-    let page = pages::Dashboard { page, mine, shared, total, query, server };
+    let page = pages::Dashboard {
+        page,
+        mine,
+        shared,
+        total,
+        query,
+        server,
+    };
     Ok(visit.show(StatusCode::OK, &page))
 }
 
@@ -70,15 +80,26 @@ pub(super) async fn view_root(visit: Visit, Path(slug): Path<String>) -> Result<
 }
 
 /// `GET /view/{slug}/{path}`.
-pub(super) async fn view(visit: Visit, uri: http::Uri, Path(slug): Path<Vec<String>>) -> Result<Response, Error> {
+pub(super) async fn view(
+    visit: Visit,
+    uri: http::Uri,
+    Path(slug): Path<Vec<String>>,
+) -> Result<Response, Error> {
     let slug = parse(slug.first().map_or("", String::as_str))?;
     let caller = visit.caller()?;
     let app = actions::enter(&visit.context, caller, &slug).await?;
     let owned = app.owner == caller.account.id;
-    let owner = if owned { None } else { visit.context.account(app.owner).await? };
+    let owner = if owned {
+        None
+    } else {
+        visit.context.account(app.owner).await?
+    };
     // The path within the app, as it stands in the shell's address.
     let whole = uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = whole.strip_prefix(&format!("/view/{slug}")).filter(|path| path.starts_with('/')).unwrap_or("/");
+    let path = whole
+        .strip_prefix(&format!("/view/{slug}"))
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or("/");
     let origin = visit.context.config.app_origin(&app.slug);
     let start = start_address(&origin, path);
     let page = pages::View {
@@ -95,7 +116,11 @@ pub(super) async fn view(visit: Visit, uri: http::Uri, Path(slug): Path<Vec<Stri
 }
 
 /// `GET /open/{slug}?state=&next=`: the pages' half of the hop that carries a sign-in to an app's host.
-pub(super) async fn open(visit: Visit, Path(slug): Path<String>, Query(hop): Query<Hop>) -> Result<Response, Error> {
+pub(super) async fn open(
+    visit: Visit,
+    Path(slug): Path<String>,
+    Query(hop): Query<Hop>,
+) -> Result<Response, Error> {
     let slug = parse(&slug)?;
     let caller = visit.caller()?;
     let app = actions::enter(&visit.context, caller, &slug).await?;
@@ -106,7 +131,10 @@ pub(super) async fn open(visit: Visit, Path(slug): Path<String>, Query(hop): Que
         return Ok(visit.go(&start_address(&origin, next)));
     }
     if !is_state(&hop.state) {
-        return Err(Error::bad_request("bad_state", "The way to the app began wrong. Open the app again."));
+        return Err(Error::bad_request(
+            "bad_state",
+            "The way to the app began wrong. Open the app again.",
+        ));
     }
     let code = issue_handoff(&visit.context, &caller.session, app.id, &hop.state).await?;
     let query = url::form_urlencoded::Serializer::new(String::new())
@@ -118,13 +146,18 @@ pub(super) async fn open(visit: Visit, Path(slug): Path<String>, Query(hop): Que
 
 /// Where a browser begins the hop to an app.
 fn start_address(origin: &str, path: &str) -> String {
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("next", path)
+        .finish();
     format!("{origin}/.vestibule/start?{query}")
 }
 
 /// SHA-256 of the browser's nonce in base64url.
 fn is_state(state: &str) -> bool {
-    state.len() == 43 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    state.len() == 43
+        && state
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// A text that is no slug names nothing.
@@ -135,12 +168,18 @@ fn parse(slug: &str) -> Result<Slug, Error> {
 /// Host and port of an app.
 pub(super) fn host_of(context: &Context, app: &App) -> String {
     let origin = context.config.app_origin(&app.slug);
-    origin.split_once("://").map_or(origin.clone(), |(_, host)| host.to_owned())
+    origin
+        .split_once("://")
+        .map_or(origin.clone(), |(_, host)| host.to_owned())
 }
 
 /// How an app stands, as far as its record tells.
 pub(super) fn state_of(_context: &Context, app: &App) -> AppState {
-    if app.live_version.is_some() { AppState::Live } else { AppState::Unpublished }
+    if app.live_version.is_some() {
+        AppState::Live
+    } else {
+        AppState::Unpublished
+    }
 }
 
 /// The head of an app's pages.

@@ -30,9 +30,17 @@ pub(super) fn set(config: &Config, name: &str, value: &str, kept: Kept) -> Heade
         Kept::Seconds(seconds) => format!("; Max-Age={}", seconds.max(0)),
         Kept::Not => "; Max-Age=0".to_owned(),
     };
-    let hidden = if name == THEME_COOKIE { "" } else { "; HttpOnly" };
+    let hidden = if name == THEME_COOKIE {
+        ""
+    } else {
+        "; HttpOnly"
+    };
     // Browsers take `Secure` cookies from http://localhost only in part; there is no network to protect from there.
-    let secure = if config.public_url.scheme() == "https" { "; Secure" } else { "" };
+    let secure = if config.public_url.scheme() == "https" {
+        "; Secure"
+    } else {
+        ""
+    };
     let text = format!("{name}={value}; Path=/; SameSite=Lax{hidden}{secure}{age}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

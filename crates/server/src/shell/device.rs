@@ -23,7 +23,10 @@ pub(super) fn name(user_agent: &str) -> String {
         ("Linux", "Linux"),
     ];
     let find = |table: &[(&str, &'static str)]| {
-        table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|&(_, name)| name)
+        table
+            .iter()
+            .find(|(mark, _)| user_agent.contains(mark))
+            .map(|&(_, name)| name)
     };
     match (find(&browser), find(&system)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
@@ -32,7 +35,13 @@ pub(super) fn name(user_agent: &str) -> String {
         (None, None) => user_agent
             .split(['/', ' '])
             .next()
-            .map(|product| product.chars().filter(char::is_ascii_alphanumeric).take(40).collect::<String>())
+            .map(|product| {
+                product
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .take(40)
+                    .collect::<String>()
+            })
             .filter(|product| !product.is_empty())
             .unwrap_or_else(|| "Unknown browser".to_owned()),
     }
@@ -47,7 +56,10 @@ mod tests {
     #[test]
     fn usual_browsers_are_named() {
         for (agent, expected) in [
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",
+                "Firefox on Linux",
+            ),
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36 Edg/130.0",
                 "Edge on Windows",

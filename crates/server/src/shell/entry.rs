@@ -44,10 +44,21 @@ pub(super) struct Coming {
 /// `GET /setup?token=`.
 pub(super) async fn setup(visit: Visit, Query(query): Query<Token>) -> Result<Response, Error> {
     if !actions::is_setup_open(&visit.context, &query.token).await? {
-        return Ok(used_up(&visit, "This setup link is used up", "Start the server again for another one, or sign in with the account that was made."));
+        return Ok(used_up(
+            &visit,
+            "This setup link is used up",
+            "Start the server again for another one, or sign in with the account that was made.",
+        ));
     }
     let form = pages::NewAccount::default().form();
-    Ok(visit.show(StatusCode::OK, &pages::Setup { page: visit.page(), form, token: query.token }))
+    Ok(visit.show(
+        StatusCode::OK,
+        &pages::Setup {
+            page: visit.page(),
+            form,
+            token: query.token,
+        },
+    ))
 }
 
 /// `POST /setup`.
@@ -58,7 +69,11 @@ pub(super) async fn complete_setup(Posted { visit, fields }: Posted) -> Result<R
         Err(error) if error.status == StatusCode::GONE => Err(error),
         Err(error) if errors::belongs_to_form(&error) => {
             let form = typed_again(&fields, &error).form();
-            let page = pages::Setup { page: visit.page(), form, token: token.to_owned() };
+            let page = pages::Setup {
+                page: visit.page(),
+                form,
+                token: token.to_owned(),
+            };
             Ok(again(visit.show(error.status, &page), &error))
         }
         Err(error) => Err(error),
@@ -66,7 +81,10 @@ pub(super) async fn complete_setup(Posted { visit, fields }: Posted) -> Result<R
 }
 
 /// `GET /signup`.
-pub(super) async fn sign_up_page(visit: Visit, Query(query): Query<Coming>) -> Result<Response, Error> {
+pub(super) async fn sign_up_page(
+    visit: Visit,
+    Query(query): Query<Coming>,
+) -> Result<Response, Error> {
     let policy = visit.context.config.accounts.sign_up;
     let invite = match query.invite.as_str() {
         "" => None,
@@ -130,8 +148,19 @@ pub(super) async fn sign_in_page(visit: Visit, Query(query): Query<Coming>) -> R
 pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response, Error> {
     let next = Next::parse(fields.get("next"));
     let login = fields.get("email").trim();
-    let credentials = Credentials { login: login.to_owned(), password: fields.secret("password"), peer: visit.peer };
-    match actions::sign_in(&visit.context, credentials, &visit.device, SessionOrigin::Password).await {
+    let credentials = Credentials {
+        login: login.to_owned(),
+        password: fields.secret("password"),
+        peer: visit.peer,
+    };
+    match actions::sign_in(
+        &visit.context,
+        credentials,
+        &visit.device,
+        SessionOrigin::Password,
+    )
+    .await
+    {
         Ok(signed_in) => visit.go_signed_in(&next, &signed_in).await,
         Err(error) if errors::belongs_to_form(&error) => {
             let page = sign_in_form(&visit, &next, login, Some(error.message.to_string()));
@@ -144,16 +173,30 @@ pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response
 /// `GET /link?token=`.
 pub(super) async fn link(visit: Visit, Query(query): Query<Token>) -> Result<Response, Error> {
     if !actions::is_sign_in_link_open(&visit.context, &query.token).await? {
-        return Ok(used_up(&visit, "This link is used up", "It works once and for an hour. Ask for another one, or sign in with your password."));
+        return Ok(used_up(
+            &visit,
+            "This link is used up",
+            "It works once and for an hour. Ask for another one, or sign in with your password.",
+        ));
     }
     let next = Next::parse(&query.next).to_string();
-    Ok(visit.show_door(StatusCode::OK, &pages::Link { page: visit.page(), token: query.token, next }))
+    Ok(visit.show_door(
+        StatusCode::OK,
+        &pages::Link {
+            page: visit.page(),
+            token: query.token,
+            next,
+        },
+    ))
 }
 
 /// `POST /link`.
 pub(super) async fn redeem_link(Posted { visit, fields }: Posted) -> Result<Response, Error> {
-    let signed_in = actions::sign_in_by_link(&visit.context, fields.get("token"), &visit.device).await?;
-    visit.go_signed_in(&Next::parse(fields.get("next")), &signed_in).await
+    let signed_in =
+        actions::sign_in_by_link(&visit.context, fields.get("token"), &visit.device).await?;
+    visit
+        .go_signed_in(&Next::parse(fields.get("next")), &signed_in)
+        .await
 }
 
 /// `GET /signout`.
@@ -170,7 +213,11 @@ pub(super) async fn sign_out(Posted { visit, fields }: Posted) -> Result<Respons
         actions::sign_out(&visit.context, caller).await?;
     }
     let next = Next::parse(fields.get("next"));
-    let to = if next == Next::home() { "/signin" } else { next.as_str() };
+    let to = if next == Next::home() {
+        "/signin"
+    } else {
+        next.as_str()
+    };
     Ok(visit.go_signed_out(to, "You are signed out."))
 }
 
@@ -179,7 +226,15 @@ pub(super) async fn theme(Posted { visit, fields }: Posted) -> Response {
     let theme = Theme::from_name(fields.get("theme"));
     let mut response = visit.go(Next::parse(fields.get("next")).as_str());
     let config = &visit.context.config;
-    add_cookie(&mut response, cookies::set(config, THEME_COOKIE, theme.as_str(), Kept::Seconds(31_536_000)));
+    add_cookie(
+        &mut response,
+        cookies::set(
+            config,
+            THEME_COOKIE,
+            theme.as_str(),
+            Kept::Seconds(31_536_000),
+        ),
+    );
     response
 }
 
@@ -205,7 +260,9 @@ fn typed(fields: &super::form::Fields) -> NewAccount {
 
 fn typed_again(fields: &super::form::Fields, error: &Error) -> pages::NewAccount {
     let about = |name| errors::field(error, name);
-    let known = ["email", "username", "full_name", "password"].iter().any(|name| about(name).is_some());
+    let known = ["email", "username", "full_name", "password"]
+        .iter()
+        .any(|name| about(name).is_some());
     pages::NewAccount {
         email: fields.get("email").to_owned(),
         username: fields.get("username").to_owned(),
@@ -222,7 +279,9 @@ fn typed_again(fields: &super::form::Fields, error: &Error) -> pages::NewAccount
 /// A form shown again keeps the headers of its error: `Retry-After` above all.
 fn again(mut response: Response, error: &Error) -> Response {
     if let Some(wait) = error.headers.get(http::header::RETRY_AFTER) {
-        response.headers_mut().insert(http::header::RETRY_AFTER, wait.clone());
+        response
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, wait.clone());
     }
     response
 }
@@ -239,9 +298,10 @@ fn used_up(visit: &Visit, title: &str, text: &str) -> Response {
 
 fn sign_up_is_closed(visit: &Visit, policy: SignUp) -> Response {
     let (title, text) = match policy {
-        SignUp::Closed => {
-            ("No new accounts here", "The person who runs this server makes accounts. Ask them for one.")
-        }
+        SignUp::Closed => (
+            "No new accounts here",
+            "The person who runs this server makes accounts. Ask them for one.",
+        ),
         _ => (
             "Accounts are by invitation",
             "Ask the owner of the app you want to open to share it with your email address; the link they get for you leads in.",
@@ -257,7 +317,10 @@ fn sign_up_is_closed(visit: &Visit, policy: SignUp) -> Response {
 }
 
 /// What a sign-up page says of an invitation, the invited address, and the app's slug.
-async fn invite_note(context: &Context, token: &str) -> Result<(InviteNote, String, String), Error> {
+async fn invite_note(
+    context: &Context,
+    token: &str,
+) -> Result<(InviteNote, String, String), Error> {
     let found = find_invite(context, token).await?;
     let inviter = context.account(found.invite.created_by).await?;
     let note = InviteNote {

@@ -15,9 +15,15 @@ use crate::{Context, Error, actions::accounts, middleware::REQUEST_ID};
 
 /// Turns the errors of our own routes into pages where a person would read them; programs keep their JSON. Around all
 /// of our own routes, so that unknown addresses and panics are answered alike.
-pub(crate) async fn for_people(State(context): State<Context>, request: Request, rest: Rest) -> Response {
+pub(crate) async fn for_people(
+    State(context): State<Context>,
+    request: Request,
+    rest: Rest,
+) -> Response {
     let path = request.uri().path();
-    let is_page = !["/v1/", "/user/", "/_static/", "/.well-known/"].iter().any(|area| path.starts_with(area));
+    let is_page = !["/v1/", "/user/", "/_static/", "/.well-known/"]
+        .iter()
+        .any(|area| path.starts_with(area));
     if !is_page || !reads_html(request.headers()) {
         return rest.run(request).await;
     }
@@ -29,12 +35,20 @@ pub(crate) async fn for_people(State(context): State<Context>, request: Request,
     };
     let is_navigation = matches!(seen.method, Method::GET | Method::HEAD);
     if error.status == StatusCode::UNAUTHORIZED && error.code == "unauthorized" {
-        let target = if is_navigation { seen.uri.path_and_query().map_or("/", |path| path.as_str()) } else { "/" };
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", target).finish();
+        let target = if is_navigation {
+            seen.uri.path_and_query().map_or("/", |path| path.as_str())
+        } else {
+            "/"
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("next", target)
+            .finish();
         return Visit::new(&context, &seen, None).go(&format!("/signin?{query}"));
     }
     let caller = match super::cookies::cookie(&seen.headers, super::cookies::SESSION_COOKIE) {
-        Some(token) => accounts::authenticate(&context, token).await.unwrap_or_default(),
+        Some(token) => accounts::authenticate(&context, token)
+            .await
+            .unwrap_or_default(),
         None => None,
     };
     let visit = Visit::new(&context, &seen, caller);
@@ -45,7 +59,9 @@ pub(crate) async fn for_people(State(context): State<Context>, request: Request,
 pub(super) fn page(visit: &Visit, headers: &HeaderMap, error: Error) -> Response {
     let status = error.status;
     let text = match status {
-        StatusCode::NOT_FOUND => "What you look for does not exist, or it was not shared with you.".to_owned(),
+        StatusCode::NOT_FOUND => {
+            "What you look for does not exist, or it was not shared with you.".to_owned()
+        }
         _ => error.message.to_string(),
     };
     let home = if visit.find_caller().is_some() {
@@ -60,7 +76,10 @@ pub(super) fn page(visit: &Visit, headers: &HeaderMap, error: Error) -> Response
         status: status.as_u16(),
         title: ErrorPage::title_for(status.as_u16()).to_owned(),
         text,
-        request_id: headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned),
+        request_id: headers
+            .get(&REQUEST_ID)
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned),
         links: vec![home],
     };
     let mut response = visit.show(status, &page);
@@ -74,8 +93,13 @@ pub(super) fn page(visit: &Visit, headers: &HeaderMap, error: Error) -> Response
 
 /// Whether a person reads the answer: browsers say so when they open a page.
 fn reads_html(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim_start().starts_with("text/html"))
+    let accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.trim_start().starts_with("text/html"))
 }
 
 /// What is wrong with one field of a form, when the error is about that.

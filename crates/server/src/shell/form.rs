@@ -62,11 +62,25 @@ impl FromRequest<Context> for Posted {
     async fn from_request(request: Request, context: &Context) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
         let visit = Visit::from_request_parts(&mut parts, context).await?;
-        if !may_rely_on_cookie(&parts.method, &parts.headers, &context.config.shell_origin()) {
-            return Err(Error::forbidden("The form was sent from another site, so it was not taken."));
+        if !may_rely_on_cookie(
+            &parts.method,
+            &parts.headers,
+            &context.config.shell_origin(),
+        ) {
+            return Err(Error::forbidden(
+                "The form was sent from another site, so it was not taken.",
+            ));
         }
-        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-        if !kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        let kind = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or("");
+        if !kind
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("application/x-www-form-urlencoded")
+        {
             return Err(Error::new(
                 http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -112,20 +126,37 @@ pub(super) fn seal_flash(context: &Context, tone: Tone, text: &str, now: Timesta
     let text = &text[..text.floor_char_boundary(LONGEST_FLASH)];
     let until = (now.as_second() + FLASH_SECONDS).to_string();
     let hex = hex::encode(text);
-    let mac = key(context).sign_hex(&[b"flash", tone.as_str().as_bytes(), until.as_bytes(), hex.as_bytes()]);
+    let mac = key(context).sign_hex(&[
+        b"flash",
+        tone.as_str().as_bytes(),
+        until.as_bytes(),
+        hex.as_bytes(),
+    ]);
     format!("{}.{until}.{hex}.{mac}", tone.as_str())
 }
 
 /// The message of a cookie's value, if it is one of ours and fresh.
-pub(super) fn open_flash(context: &Context, headers: &http::HeaderMap, now: Timestamp) -> Option<(Tone, String)> {
+pub(super) fn open_flash(
+    context: &Context,
+    headers: &http::HeaderMap,
+    now: Timestamp,
+) -> Option<(Tone, String)> {
     let sealed = cookie(headers, super::cookies::FLASH_COOKIE)?;
     let mut parts = sealed.splitn(4, '.');
     let (tone, until, hex, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let signed = [&b"flash"[..], tone.as_bytes(), until.as_bytes(), hex.as_bytes()];
+    let signed = [
+        &b"flash"[..],
+        tone.as_bytes(),
+        until.as_bytes(),
+        hex.as_bytes(),
+    ];
     if !key(context).verify_hex(&signed, mac) || until.parse::<i64>().ok()? < now.as_second() {
         return None;
     }
-    Some((Tone::from_name(tone)?, String::from_utf8(hex::decode(hex).ok()?).ok()?))
+    Some((
+        Tone::from_name(tone)?,
+        String::from_utf8(hex::decode(hex).ok()?).ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -136,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_empty_and_a_password_is_not_trimmed() {
-        let fields = Fields::parse(b"email=+ada%40example.com+&password=+pass+word+&flag=true&flag=no");
+        let fields =
+            Fields::parse(b"email=+ada%40example.com+&password=+pass+word+&flag=true&flag=no");
         assert_eq!(fields.get("name"), "");
         assert_eq!(fields.filled("email"), Some("ada@example.com"));
         assert_eq!(fields.secret("password").expose(), " pass word ");

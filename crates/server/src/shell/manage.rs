@@ -11,11 +11,7 @@ use super::{
     ui::{Field, Kind, Tone},
     visit::Visit,
 };
-use crate::{
-    Error,
-    actions::apps as actions,
-    extract::OwnedApp,
-};
+use crate::{Error, actions::apps as actions, extract::OwnedApp};
 
 /// `GET /apps/{slug}`.
 pub(super) async fn overview(visit: Visit, owned: OwnedApp) -> Result<Response, Error> {
@@ -32,7 +28,9 @@ async fn overview_page(
     let listed = actions::describe(&visit.context, app).await?;
     let people = actions::people(&visit.context, owned).await?.members.len();
     let page = visit.page();
-    let (typed, error) = name.map_or((app.name.as_str(), None), |(typed, error)| (typed, Some(error)));
+    let (typed, error) = name.map_or((app.name.as_str(), None), |(typed, error)| {
+        (typed, Some(error))
+    });
     Ok(pages::Overview {
         app: head(&visit.context, app, Tab::Overview),
         is_public: app.is_public,
@@ -43,18 +41,27 @@ async fn overview_page(
         people,
         memory_bytes: None,
         restarts: None,
-        name_field: Field::new(Kind::Text, "name", "Name").value(typed).at_most(80).error(error),
+        name_field: Field::new(Kind::Text, "name", "Name")
+            .value(typed)
+            .at_most(80)
+            .error(error),
         page,
     })
 }
 
 /// `POST /apps/{slug}/access`: the two flags and what newcomers get; what the form does not name stays.
-pub(super) async fn change_access(owned: OwnedApp, Posted { visit, fields }: Posted) -> Result<Response, Error> {
+pub(super) async fn change_access(
+    owned: OwnedApp,
+    Posted { visit, fields }: Posted,
+) -> Result<Response, Error> {
     let changes = actions::Changes {
         name: None,
         is_public: fields.flag("is_public"),
         requires_auth: fields.flag("requires_auth"),
-        newcomers: fields.filled("newcomers").map(actions::newcomers).transpose()?,
+        newcomers: fields
+            .filled("newcomers")
+            .map(actions::newcomers)
+            .transpose()?,
     };
     let said = match (changes.is_public, changes.requires_auth) {
         (Some(true), _) => "The app is listed now.",
@@ -80,7 +87,8 @@ pub(super) async fn ask_open(visit: Visit, owned: OwnedApp) -> Result<Response, 
         page: visit.page(),
         title: format!("Open {} without sign-in?", app.name),
         text: vec![
-            "Anyone who has the address can use the app, and the app no longer knows who they are.".into(),
+            "Anyone who has the address can use the app, and the app no longer knows who they are."
+                .into(),
             exposed,
         ],
         action: format!("/apps/{}/access", app.slug),
@@ -94,11 +102,21 @@ pub(super) async fn ask_open(visit: Visit, owned: OwnedApp) -> Result<Response, 
 }
 
 /// `POST /apps/{slug}/name`.
-pub(super) async fn rename(owned: OwnedApp, Posted { visit, fields }: Posted) -> Result<Response, Error> {
+pub(super) async fn rename(
+    owned: OwnedApp,
+    Posted { visit, fields }: Posted,
+) -> Result<Response, Error> {
     let name = fields.get("name").to_owned();
-    let changes = actions::Changes { name: Some(name), ..actions::Changes::default() };
+    let changes = actions::Changes {
+        name: Some(name),
+        ..actions::Changes::default()
+    };
     match actions::change(&visit.context, &owned, changes).await {
-        Ok(_) => Ok(visit.go_saying(&format!("/apps/{}", owned.app.slug), Tone::Good, "The name is saved.")),
+        Ok(_) => Ok(visit.go_saying(
+            &format!("/apps/{}", owned.app.slug),
+            Tone::Good,
+            "The name is saved.",
+        )),
         Err(error) if errors::belongs_to_form(&error) => {
             let typed = Some((fields.get("name"), error.message.to_string()));
             let page = overview_page(&visit, &owned, typed).await?;
@@ -114,7 +132,10 @@ pub(super) async fn ask_delete(visit: Visit, owned: OwnedApp) -> Response {
 }
 
 /// `POST /apps/{slug}/delete`.
-pub(super) async fn delete(owned: OwnedApp, Posted { visit, fields }: Posted) -> Result<Response, Error> {
+pub(super) async fn delete(
+    owned: OwnedApp,
+    Posted { visit, fields }: Posted,
+) -> Result<Response, Error> {
     if fields.get("slug").trim() != owned.app.slug.as_str() {
         let error = format!("Write {} to delete the app.", owned.app.slug);
         let page = delete_page(&visit, &owned, Some(error));

@@ -53,8 +53,14 @@ pub fn routes() -> Routes {
         .post("/apps/{slug}/people", people::share)
         .get("/apps/{slug}/people/{account}/remove", people::ask_remove)
         .post("/apps/{slug}/people/{account}/remove", people::remove)
-        .get("/apps/{slug}/people/invites/{invite}/revoke", people::ask_revoke)
-        .post("/apps/{slug}/people/invites/{invite}/revoke", people::revoke)
+        .get(
+            "/apps/{slug}/people/invites/{invite}/revoke",
+            people::ask_revoke,
+        )
+        .post(
+            "/apps/{slug}/people/invites/{invite}/revoke",
+            people::revoke,
+        )
         .post("/apps/{slug}/people/invites/{invite}/renew", people::renew)
         .get("/invite/{token}", people::invitation)
         .post("/invite/{token}", people::accept)
@@ -68,5 +74,9 @@ pub fn routes() -> Routes {
         .post("/account/sessions/end-all", account::end_all)
         .get("/cli-login/{request}", account::cli_login)
         .post("/cli-login/{request}", account::decide_cli_login)
-        .with(|router| router.fallback(errors::unknown).method_not_allowed_fallback(wrong_method))
+        .with(|router| {
+            router
+                .fallback(errors::unknown)
+                .method_not_allowed_fallback(wrong_method)
+        })
 }

@@ -24,7 +24,11 @@ impl Next {
             && !text.chars().any(|c| c.is_control() || c == '\\' || c.is_whitespace())
             // Nobody wants to be signed out by signing in, or to come back to the page they are leaving.
             && !["/signout", "/signin", "/signup"].iter().any(|page| is_page(text, page));
-        if ours { Self(text.to_owned()) } else { Self::home() }
+        if ours {
+            Self(text.to_owned())
+        } else {
+            Self::home()
+        }
     }
 
     /// As text.
@@ -34,8 +38,13 @@ impl Next {
 
     /// Whether an app is opened there.
     pub(super) fn opens_app(&self) -> Option<&str> {
-        let rest = self.0.strip_prefix("/open/").or_else(|| self.0.strip_prefix("/view/"))?;
-        rest.split(['/', '?', '#']).next().filter(|slug| !slug.is_empty())
+        let rest = self
+            .0
+            .strip_prefix("/open/")
+            .or_else(|| self.0.strip_prefix("/view/"))?;
+        rest.split(['/', '?', '#'])
+            .next()
+            .filter(|slug| !slug.is_empty())
     }
 }
 
@@ -56,7 +65,8 @@ pub(super) fn app_path(text: &str) -> &str {
 }
 
 fn is_page(text: &str, page: &str) -> bool {
-    text.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '/']))
+    text.strip_prefix(page)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '/']))
 }
 
 #[cfg(test)]
@@ -67,16 +77,35 @@ mod tests {
 
     #[test]
     fn only_paths_of_ours_are_kept() {
-        for kept in ["/", "/open/guestbook", "/view/a/b?c=d#e", "/invite/vst_i_x", "/signin-help"] {
+        for kept in [
+            "/",
+            "/open/guestbook",
+            "/view/a/b?c=d#e",
+            "/invite/vst_i_x",
+            "/signin-help",
+        ] {
             assert_eq!(Next::parse(kept).as_str(), kept);
         }
         for refused in [
-            "", "open", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: b", "/a b", "/a\\b",
-            "javascript:alert(1)", "/signout", "/signin?next=/", "\u{2f}\u{2f}x",
+            "",
+            "open",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: b",
+            "/a b",
+            "/a\\b",
+            "javascript:alert(1)",
+            "/signout",
+            "/signin?next=/",
+            "\u{2f}\u{2f}x",
         ] {
             assert_eq!(Next::parse(refused), Next::home(), "{refused:?}");
         }
-        assert_eq!(Next::parse(&format!("/{}", "x".repeat(3_000))), Next::home());
+        assert_eq!(
+            Next::parse(&format!("/{}", "x".repeat(3_000))),
+            Next::home()
+        );
     }
 
     proptest! {

@@ -27,7 +27,10 @@ pub(super) async fn people(visit: Visit, owned: OwnedApp) -> Result<Response, Er
 
 /// `POST /apps/{slug}/people`. The links of new invitations are shown in the answer and never again, so this answers
 /// with the page itself: repeating it shares with the same people, which makes nothing double.
-pub(super) async fn share(owned: OwnedApp, Posted { visit, fields }: Posted) -> Result<Response, Error> {
+pub(super) async fn share(
+    owned: OwnedApp,
+    Posted { visit, fields }: Posted,
+) -> Result<Response, Error> {
     let addresses = fields.get("addresses");
     let mode = actions::data_mode(fields.filled("mode").unwrap_or("join"))?;
     if addresses.trim().is_empty() {
@@ -63,7 +66,9 @@ fn result(shared: &actions::Shared) -> ShareResult {
             actions::Outcome::Added => Outcome::Added,
             actions::Outcome::Already => Outcome::Already,
             actions::Outcome::Invited { link } => Outcome::Invited { link: link.clone() },
-            actions::Outcome::Invalid { reason } => Outcome::Invalid { reason: reason.clone() },
+            actions::Outcome::Invalid { reason } => Outcome::Invalid {
+                reason: reason.clone(),
+            },
         },
     }
 }
@@ -114,7 +119,11 @@ pub(super) async fn ask_remove(
 ) -> Result<Response, Error> {
     let account: AccountId = account.parse().map_err(|_| Error::not_found())?;
     let people = actions::people(&visit.context, &owned).await?;
-    let person = people.members.iter().find(|person| person.account.id == account).ok_or_else(Error::not_found)?;
+    let person = people
+        .members
+        .iter()
+        .find(|person| person.account.id == account)
+        .ok_or_else(Error::not_found)?;
     let page = pages::Confirm {
         page: visit.page(),
         title: format!("Take away {}'s access?", person.account.username),
@@ -140,7 +149,11 @@ pub(super) async fn remove(
 ) -> Result<Response, Error> {
     let account: AccountId = account.parse().map_err(|_| Error::not_found())?;
     actions::unshare(&visit.context, &owned, account).await?;
-    Ok(visit.go_saying(&format!("/apps/{slug}/people"), Tone::Good, "The access is taken away."))
+    Ok(visit.go_saying(
+        &format!("/apps/{slug}/people"),
+        Tone::Good,
+        "The access is taken away.",
+    ))
 }
 
 /// `GET /apps/{slug}/people/invites/{invite}/revoke`.
@@ -172,7 +185,11 @@ pub(super) async fn revoke(
 ) -> Result<Response, Error> {
     let invite: InviteId = invite.parse().map_err(|_| Error::not_found())?;
     actions::revoke_invite(&visit.context, &owned, invite).await?;
-    Ok(visit.go_saying(&format!("/apps/{slug}/people"), Tone::Good, "The invitation is taken back."))
+    Ok(visit.go_saying(
+        &format!("/apps/{slug}/people"),
+        Tone::Good,
+        "The invitation is taken back.",
+    ))
 }
 
 /// `POST /apps/{slug}/people/invites/{invite}/renew`: a new link, since the old one is not known any more.
@@ -191,7 +208,11 @@ pub(super) async fn renew(
 async fn find_invite(visit: &Visit, owned: &OwnedApp, invite: &str) -> Result<apps::Invite, Error> {
     let id: InviteId = invite.parse().map_err(|_| Error::not_found())?;
     let people = actions::people(&visit.context, owned).await?;
-    people.invites.into_iter().find(|invite| invite.id == id).ok_or_else(Error::not_found)
+    people
+        .invites
+        .into_iter()
+        .find(|invite| invite.id == id)
+        .ok_or_else(Error::not_found)
 }
 
 /// `GET /invite/{token}`. The invited person has the app from here on.
@@ -215,7 +236,10 @@ pub(super) async fn invitation(visit: Visit, Path(token): Path<String>) -> Resul
 }
 
 /// `POST /invite/{token}`: takes the invitation up and opens the app.
-pub(super) async fn accept(Path(token): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Error> {
+pub(super) async fn accept(
+    Path(token): Path<String>,
+    Posted { visit, .. }: Posted,
+) -> Result<Response, Error> {
     let app = actions::accept_invite(&visit.context, visit.caller()?, &token).await?;
     Ok(visit.go(&format!("/view/{}/", app.slug)))
 }

@@ -1,10 +1,10 @@
 //! A request to the pages: who makes it, and what its answer needs.
 
+use askama::Template;
 use axum::{
     extract::FromRequestParts,
     response::{IntoResponse as _, Response},
 };
-use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
@@ -60,7 +60,9 @@ impl Visit {
         let binding = if let Some(caller) = &caller {
             format!("session {}", caller.session.id)
         } else {
-            let kept = cookie(headers, FORM_COOKIE).filter(|value| is_form_cookie(value)).map(str::to_owned);
+            let kept = cookie(headers, FORM_COOKIE)
+                .filter(|value| is_form_cookie(value))
+                .map(str::to_owned);
             let value = kept.unwrap_or_else(|| {
                 let fresh = URL_SAFE_NO_PAD.encode(random::bytes::<32>());
                 new_form_cookie.insert(fresh).clone()
@@ -72,19 +74,31 @@ impl Visit {
             email: caller.account.email.clone(),
             full_name: caller.account.full_name.clone(),
         });
-        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let agent = headers
+            .get(header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default();
         let page = Page {
             viewer,
             csrf: form::token(context, &binding),
             theme: cookie(headers, THEME_COOKIE).map_or(Theme::System, Theme::from_name),
-            flash: form::open_flash(context, headers, now).map(|(tone, text)| Alert::new(tone, text)),
+            flash: form::open_flash(context, headers, now)
+                .map(|(tone, text)| Alert::new(tone, text)),
             now,
-            here: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            here: parts
+                .uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
         };
         Self {
             context: context.clone(),
             device: device::name(agent),
-            peer: parts.extensions.get::<Peer>().copied().unwrap_or(Peer::Local),
+            peer: parts
+                .extensions
+                .get::<Peer>()
+                .copied()
+                .unwrap_or(Peer::Local),
             caller,
             page,
             binding,
@@ -123,14 +137,25 @@ impl Visit {
     }
 
     /// Answers with a page that deals with `apps`.
-    pub(super) fn show_beside(&self, status: StatusCode, page: &impl Template, apps: Apps<'_>) -> Response {
+    pub(super) fn show_beside(
+        &self,
+        status: StatusCode,
+        page: &impl Template,
+        apps: Apps<'_>,
+    ) -> Response {
         let mut response = html_beside(status, page, apps);
         let config = &self.context.config;
         if let Some(value) = &self.new_form_cookie {
-            add_cookie(&mut response, cookies::set(config, FORM_COOKIE, value, Kept::Session));
+            add_cookie(
+                &mut response,
+                cookies::set(config, FORM_COOKIE, value, Kept::Session),
+            );
         }
         if self.page.flash.is_some() {
-            add_cookie(&mut response, cookies::set(config, FLASH_COOKIE, "", Kept::Not));
+            add_cookie(
+                &mut response,
+                cookies::set(config, FLASH_COOKIE, "", Kept::Not),
+            );
         }
         response
     }
@@ -149,34 +174,65 @@ impl Visit {
     pub(super) fn go_saying(&self, to: &str, tone: Tone, text: &str) -> Response {
         let mut response = self.go(to);
         let sealed = form::seal_flash(&self.context, tone, text, self.page.now);
-        add_cookie(&mut response, cookies::set(&self.context.config, FLASH_COOKIE, &sealed, Kept::Seconds(60)));
+        add_cookie(
+            &mut response,
+            cookies::set(
+                &self.context.config,
+                FLASH_COOKIE,
+                &sealed,
+                Kept::Seconds(60),
+            ),
+        );
         response
     }
 
     /// Gives the browser its session and goes on. A session it had before ends.
-    pub(super) async fn go_signed_in(&self, next: &Next, signed_in: &SignedIn) -> Result<Response, Error> {
+    pub(super) async fn go_signed_in(
+        &self,
+        next: &Next,
+        signed_in: &SignedIn,
+    ) -> Result<Response, Error> {
         if let Some(former) = &self.caller {
             accounts::sign_out(&self.context, former).await?;
         }
         let mut response = self.go(next.as_str());
         let left = signed_in.session.expires_at.as_second() - self.page.now.as_second();
         let value = signed_in.token.expose();
-        add_cookie(&mut response, cookies::set(&self.context.config, SESSION_COOKIE, value, Kept::Seconds(left)));
+        add_cookie(
+            &mut response,
+            cookies::set(
+                &self.context.config,
+                SESSION_COOKIE,
+                value,
+                Kept::Seconds(left),
+            ),
+        );
         Ok(response)
     }
 
     /// Takes the session cookie away and goes on.
     pub(super) fn go_signed_out(&self, to: &str, text: &str) -> Response {
         let mut response = self.go_saying(to, Tone::Good, text);
-        add_cookie(&mut response, cookies::set(&self.context.config, SESSION_COOKIE, "", Kept::Not));
+        add_cookie(
+            &mut response,
+            cookies::set(&self.context.config, SESSION_COOKIE, "", Kept::Not),
+        );
         response
     }
 
     /// The origins of all apps, for a content security policy.
     pub(super) fn app_origins(&self) -> String {
         let config = &self.context.config;
-        let port = config.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://*.{}{port}", config.public_url.scheme(), config.server.apps_domain.as_str())
+        let port = config
+            .public_url
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        format!(
+            "{}://*.{}{port}",
+            config.public_url.scheme(),
+            config.server.apps_domain.as_str()
+        )
     }
 }
 
@@ -187,5 +243,8 @@ pub(super) fn add_cookie(response: &mut Response, cookie: HeaderValue) {
 }
 
 fn is_form_cookie(value: &str) -> bool {
-    value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    value.len() == 43
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

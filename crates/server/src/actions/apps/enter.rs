@@ -13,7 +13,10 @@ use crate::{Context, Error, extract::Caller, random};
 /// The app of this slug, if the caller may go in; to everybody else it does not exist. Somebody who comes by themselves
 /// to an app that is open to all gets a place in it, so that their data has a group.
 pub async fn enter(context: &Context, caller: &Caller, slug: &Slug) -> Result<Arc<App>, Error> {
-    let app = context.app_by_slug(slug).await?.ok_or_else(Error::not_found)?;
+    let app = context
+        .app_by_slug(slug)
+        .await?
+        .ok_or_else(Error::not_found)?;
     let account = caller.account.id;
     if app.owner == account {
         return Ok(app);
@@ -48,7 +51,15 @@ async fn take_place(context: &Context, caller: &Caller, app: &App) -> Result<(),
                 Newcomers::Join => DataMode::Join,
                 Newcomers::OwnGroup => DataMode::OwnCopy,
             };
-            let group = group_of(change, &app, mode, fresh, account.id, &account.username, now)?;
+            let group = group_of(
+                change,
+                &app,
+                mode,
+                fresh,
+                account.id,
+                &account.username,
+                now,
+            )?;
             change.members().upsert(&Member {
                 app: id,
                 account: account.id,
@@ -58,7 +69,11 @@ async fn take_place(context: &Context, caller: &Caller, app: &App) -> Result<(),
                 created_at: now,
                 last_seen_at: None,
             })?;
-            change.event_with(EventKind::MembershipChanged, id, &json!({"account": account.id}))
+            change.event_with(
+                EventKind::MembershipChanged,
+                id,
+                &json!({"account": account.id}),
+            )
         })
         .await
 }

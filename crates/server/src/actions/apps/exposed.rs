@@ -10,6 +10,11 @@ pub async fn count_shared_keys(context: &Context, owned: &OwnedApp) -> Result<us
     let (app, group) = (owned.app.id, owned.app.default_group);
     context
         .storage
-        .scan(move |tx| Ok(tx.kv().list(app, Namespace::Shared(group), "", 10_000)?.len()))
+        .scan(move |tx| {
+            Ok(tx
+                .kv()
+                .list(app, Namespace::Shared(group), "", 10_000)?
+                .len())
+        })
         .await
 }
