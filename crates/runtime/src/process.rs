@@ -33,6 +33,10 @@ pub(crate) struct Process {
     pub(crate) pid: i32,
     launcher: Arc<Launcher>,
     status: BufReader<Take<pipe::Receiver>>,
+    /// The part of a line that was read so far.
+    line: Vec<u8>,
+    /// How it said it ended; the end itself comes later.
+    exit: Exit,
     pumps: JoinSet<()>,
 }
 
@@ -82,31 +86,29 @@ impl Process {
             pid,
             launcher,
             status: BufReader::new(status.take(STATUS_BYTES)),
+            line: Vec::new(),
+            exit: Exit::Unknown,
             pumps,
         })
     }
 
-    /// Waits for news. Safe to drop and call again.
+    /// Waits for news. Safe to drop and call again: what was heard so far is kept in `self`.
     pub(crate) async fn news(&mut self) -> News {
-        let mut exit = Exit::Unknown;
-        let mut line = Vec::new();
         loop {
-            // What is read before this future is dropped would be lost, but then only between the halves of one line that is
-            // written in one piece.
-            line.clear();
-            match self.status.read_until(b'\n', &mut line).await {
+            match self.status.read_until(b'\n', &mut self.line).await {
                 Ok(1..) => {}
-                _ => return News::Ended(exit),
+                _ => return News::Ended(self.exit.clone()),
             }
-            let told: Told = serde_json::from_slice(&line).unwrap_or_default();
+            let told: Told = serde_json::from_slice(&self.line).unwrap_or_default();
+            self.line.clear();
             if told.ready {
                 return News::Ready;
             }
-            exit = match (told.code, told.signal) {
-                (Some(code), _) => Exit::Code(code),
-                (None, Some(signal)) => Exit::Signal(signal),
-                (None, None) => exit,
-            };
+            match (told.code, told.signal) {
+                (Some(code), _) => self.exit = Exit::Code(code),
+                (None, Some(signal)) => self.exit = Exit::Signal(signal),
+                (None, None) => {}
+            }
         }
     }
 
