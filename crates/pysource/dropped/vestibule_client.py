@@ -79,6 +79,7 @@ MAX_KEY_BYTES = 512
 TOTAL_S = 5.0
 # Pauses before the second and the third try: long enough to bridge a restart of the server.
 RETRY_PAUSES_S = (0.05, 0.4)
+IDLE_CONNECTIONS = 32
 # How often `update` starts over when others keep writing the same key.
 UPDATE_TRIES = 200
 
@@ -335,9 +336,14 @@ def _executor() -> ThreadPoolExecutor:
 
 def reset() -> None:
     """Forgets connections, threads, the environment and the data kept in memory. For tests."""
-    global _platform_seen, _store_seen, _serving
+    global _platform_seen, _store_seen, _executor_seen, _serving
+    if _store_seen is not None:
+        _store_seen.close()
+    if _executor_seen is not None:
+        _executor_seen.shutdown()
     _platform_seen = None
     _store_seen = None
+    _executor_seen = None
     _serving = False
     _warned.clear()
 
@@ -362,7 +368,8 @@ def _check_key(key: str) -> str:
     if not isinstance(key, str):
         raise BadKey(f"A key is text, not {type(key).__name__}.", code="bad_key")
     try:
-        size = len(key.encode())
+        # With or without its prefix, a personal key is the same key.
+        size = len(key.removeprefix("personal:").encode())
     except UnicodeEncodeError:
         raise BadKey("The key holds half of a surrogate pair, which is not valid text.", code="bad_key") from None
     if key in ("", "personal:", "shared:", "public:"):
@@ -486,6 +493,7 @@ class Store(typing.Protocol):
     def append(self, lane: RequestLane | None, key: str, body: bytes) -> int: ...
     def incr(self, lane: RequestLane | None, key: str, by: float) -> int | float: ...
     def after_fork(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -517,7 +525,7 @@ class HttpStore:
     blocking = True
 
     def __init__(self, platform: Platform) -> None:
-        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=32)
+        self._idle: deque[http.client.HTTPConnection] = deque()
         self._platform = platform
         self._url = urlsplit(platform.url) if platform.url and not platform.socket else None
         self._base = (
@@ -526,7 +534,11 @@ class HttpStore:
         self._authorization = f"Bearer {platform.app_key}"
 
     def after_fork(self) -> None:
-        self._idle = deque(maxlen=32)
+        self.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._platform.socket:
@@ -575,8 +587,10 @@ class HttpStore:
                 connection.sock.settimeout(left)
                 sent = True
                 answer = self._exchange(connection, lane, method, path, body, condition)
-                if connection.sock is not None:
+                if connection.sock is not None and len(self._idle) < IDLE_CONNECTIONS:
                     self._idle.append(connection)
+                else:
+                    connection.close()
                 return answer
             except (OSError, http.client.HTTPException) as error:
                 if connection is not None:
@@ -748,6 +762,9 @@ class LocalStore:
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
+
+    def close(self) -> None:
+        self._rows.clear()
 
     @contextlib.contextmanager
     def _opened(self, *, write: bool) -> Iterator[dict[str, dict[str, tuple[str, int]]]]:
