@@ -145,7 +145,7 @@ mod tests {
             async move {
                 hasher
                     .run(move |_| {
-                        drop(started.send(()));
+                        started.send(()).unwrap();
                         held.recv()
                     })
                     .await

@@ -3,7 +3,9 @@
 //! A dev-dependency only.
 
 mod answer;
+mod people;
 mod server;
 
 pub use answer::Answer;
-pub use server::{Person, TestServer};
+pub use people::{AppFixture, Person};
+pub use server::TestServer;

@@ -24,21 +24,6 @@ pub struct TestServer {
     settings: Vec<(String, String)>,
 }
 
-/// Somebody who is signed in.
-#[derive(Debug, Clone)]
-pub struct Person {
-    /// Account id as text.
-    pub id: String,
-    /// Address.
-    pub email: String,
-    /// Username.
-    pub username: String,
-    /// Password.
-    pub password: String,
-    /// Session token, for `Authorization: Bearer` or the cookie.
-    pub token: String,
-}
-
 impl TestServer {
     /// Starts a server with the settings of tests: cheap password hashes, any free port.
     pub async fn start() -> Self {

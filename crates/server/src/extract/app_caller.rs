@@ -36,7 +36,12 @@ impl FromRequestParts<Context> for AppCaller {
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Error> {
         let variables = RawPathParams::from_request_parts(parts, context)
             .await
-            .map_err(|_| Error::not_found())?;
+            .map_err(|_| {
+                Error::bad_request(
+                    "bad_key",
+                    "The key in the path is not percent-encoded UTF-8.",
+                )
+            })?;
         let id = variables
             .iter()
             .find_map(|(name, value)| (name == "app").then_some(value));
@@ -83,13 +88,18 @@ fn viewer_token(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     Ok(found)
 }
 
+/// Whether the call says that it is made inside a request without a viewer. Said twice, it is not clear what is meant.
 fn lane_header(headers: &HeaderMap) -> Result<Option<()>, Error> {
-    match headers.get(LANE_HEADER).map(http::HeaderValue::as_bytes) {
-        None => Ok(None),
-        Some(b"request") => Ok(Some(())),
-        Some(_) => Err(Error::bad_request(
+    let mut values = headers.get_all(LANE_HEADER).iter();
+    match (
+        values.next().map(http::HeaderValue::as_bytes),
+        values.next(),
+    ) {
+        (None, _) => Ok(None),
+        (Some(b"request"), None) => Ok(Some(())),
+        _ => Err(Error::bad_request(
             "bad_lane",
-            "X-Vestibule-Lane is `request` or absent.",
+            "X-Vestibule-Lane is `request`, once, or absent.",
         )),
     }
 }
