@@ -117,7 +117,6 @@ pub async fn refresh(
                 .mark_used(digest, now, successor_digest)?;
             change.refresh_tokens().insert(&RefreshToken {
                 digest: successor_digest,
-                parent: Some(digest),
                 session: session.id,
                 parent: Some(digest),
                 issued_at: now,
@@ -220,7 +219,6 @@ fn new_refresh_token(context: &Context, session: &Session) -> (OpaqueToken, Refr
         .min(now + context.config.accounts.refresh_idle.signed());
     let record = RefreshToken {
         digest: token.digest(),
-        parent: None,
         session: session.id,
         parent: None,
         issued_at: now,
