@@ -347,8 +347,13 @@ impl Environments {
             }
             if reason.is_empty() {
                 reason = outcome.text();
-                if !reason.to_lowercase().contains("no interpreter found") {
+                let words = reason.to_lowercase();
+                if words.contains("failed to create virtual environment") {
                     return Err(EnvironmentError::Install { output: reason });
+                }
+                // Anything else is a version that does not exist, which no download will change.
+                if !words.contains("no interpreter found") {
+                    break;
                 }
             }
         }

@@ -46,10 +46,17 @@ struct Bench {
 }
 
 async fn environment() -> Environment {
+    environment_with(None).await
+}
+
+async fn environment_with(python: Option<&str>) -> Environment {
     static ENVIRONMENTS: LazyLock<Environments> = LazyLock::new(|| {
         Environments::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime"))
     });
-    let spec = EnvironmentSpec::new(None, "fastapi>=0.110\nuvicorn>=0.27\n".to_owned());
+    let spec = EnvironmentSpec::new(
+        python.map(str::to_owned),
+        "fastapi>=0.110\nuvicorn>=0.27\n".to_owned(),
+    );
     ENVIRONMENTS
         .prepare(&spec, &|_| {})
         .await
@@ -242,16 +249,15 @@ async fn attack(bench: &Bench, kind: SandboxKind) {
         "os.mknod('/tmp/disk', 0o60600, os.makedev(254, 0))".to_owned(),
         "os.chroot('/tmp')".to_owned(),
     ];
-    let mut calls = vec![
+    let calls = [
         "mount(b'x', b'/tmp', b'tmpfs', 0, None)".to_owned(),
         format!("ptrace(16, {server}, 0, 0)"),
+        "unshare(0x10020000)".to_owned(),
+        "setns(3, 0)".to_owned(),
+        "syscall(425, 8, 0)".to_owned(),
     ];
     if kind != SandboxKind::Landlock {
         attempts.push("os.setuid(0)".to_owned());
-        calls.push("setns(3, 0)".to_owned());
-    }
-    if matches!(kind, SandboxKind::Zygote | SandboxKind::Namespaces) {
-        calls.push("unshare(0x10020000)".to_owned());
     }
     for attempt in attempts {
         let answer = ask(&app, &attempt).await;
@@ -513,6 +519,64 @@ async fn a_factory_in_a_source_folder_is_served() {
     };
     let app = bench.runtime.start(spec).await.unwrap();
     assert_eq!(ask(&app, "").await, "1");
+    app.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_python_of_this_machine_runs_apps() {
+    let is_here = |version: &&str| {
+        let probe = Command::new(format!("python{version}"))
+            .arg("--version")
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+        probe.is_ok_and(|status| status.success())
+    };
+    let mut bench = Bench::new().await;
+    for version in ["3.10", "3.11", "3.12", "3.13", "3.14"]
+        .into_iter()
+        .filter(is_here)
+    {
+        bench.environment = environment_with(Some(version)).await;
+        let app = bench.start(&format!("python-{version}"), EVAL).await;
+        assert!(ask(&app, "sys.version").await.starts_with(version));
+        assert_eq!(
+            ask(
+                &app,
+                "sys.prefix == os.environ['VIRTUAL_ENV'] and __import__('pydantic').__name__"
+            )
+            .await,
+            "pydantic"
+        );
+        assert!(ask(&app, "open('/etc/shadow')").await.contains("Error: "));
+        app.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_socket_is_accepted_and_forwarded_headers_are_believed() {
+    let source = "from fastapi import FastAPI, WebSocket\napp = FastAPI()\n@app.websocket('/ws')\nasync def talk(socket: WebSocket):\n    \
+                  await socket.accept()\n    await socket.send_text(socket.url.scheme + ' ' + socket.client.host)\n    await socket.close()\n";
+    let bench = Bench::new().await;
+    let app = bench.start("socket", source).await;
+    let mut stream = tokio::net::UnixStream::connect(app.socket_path())
+        .await
+        .unwrap();
+    let request = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.windows(11).any(|part| part == b"203.0.113.7") {
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&buffer[..count]);
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.starts_with("HTTP/1.1 101 ") && answer.contains("wss 203.0.113.7"),
+        "{answer}"
+    );
     app.stop(Duration::from_secs(5)).await;
 }
 
