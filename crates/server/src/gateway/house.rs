@@ -121,12 +121,15 @@ pub(crate) struct Door {
     pub(crate) scheme: &'static str,
     pub(crate) secret: http::HeaderValue,
     pub(crate) viewer_key: ViewerKey,
+    /// Who may show the app in a frame.
+    pub(crate) frame_policy: http::HeaderValue,
 }
 
 impl Door {
     /// Makes the door of an app.
     pub(crate) fn new(config: &Config, keys: &Keys, app: &App) -> Self {
         let origin = config.app_origin(&app.slug);
+        let policy = format!("frame-ancestors 'self' {}", config.shell_origin());
         let host = origin
             .split_once("://")
             .map_or(origin.as_str(), |(_scheme, host)| host);
@@ -144,6 +147,8 @@ impl Door {
             },
             secret,
             viewer_key: keys.master.viewer_key(app.id),
+            frame_policy: http::HeaderValue::from_str(&policy)
+                .expect("an origin is a header value"),
             origin,
         }
     }

@@ -178,7 +178,11 @@ impl<H: House> Gateway<H> {
                     forward::forward(&self.house, &self.forwarder, &app, request, navigation).await;
                 dropped = rewrite::answer(response.headers_mut(), &door.domain);
                 if gated {
-                    self.protect_frame(response.headers_mut());
+                    // Keeps other sites from showing the app in a frame to somebody who is signed in
+                    // (clickjacking). Policies add up, so the app's own can only be stricter.
+                    response
+                        .headers_mut()
+                        .append(header::CONTENT_SECURITY_POLICY, door.frame_policy.clone());
                 }
                 if let Some(cookie) = entry.cookie.filter(|_| !is_shared(response.headers())) {
                     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -350,18 +354,6 @@ impl<H: House> Gateway<H> {
         let door = Arc::new(Door::new(self.house.config(), &self.keys, app));
         self.doors.insert(app.id, Arc::clone(&door));
         door
-    }
-
-    /// Keeps other sites from showing the app in a frame to a person who is signed in (clickjacking). Policies add up, so the
-    /// app's own can only be stricter.
-    fn protect_frame(&self, headers: &mut HeaderMap) {
-        let policy = format!(
-            "frame-ancestors 'self' {}",
-            self.house.config().shell_origin()
-        );
-        if let Ok(policy) = HeaderValue::from_str(&policy) {
-            headers.append(header::CONTENT_SECURITY_POLICY, policy);
-        }
     }
 }
 
