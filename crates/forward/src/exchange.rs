@@ -132,7 +132,12 @@ async fn connect<B: RequestBody>(
             repeatable: true,
             cause: error.into(),
         })?;
-    Ok(Box::new(Connection { sender, driver }))
+    let timer = Box::pin(tokio::time::sleep(limits.head));
+    Ok(Box::new(Connection {
+        sender,
+        driver,
+        timer,
+    }))
 }
 
 /// A request made ready for the upstream.
@@ -232,9 +237,17 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
         } = self;
         let limits = &shared.limits;
         let answer = {
-            let Connection { sender, driver } = &mut *connection;
+            let Connection {
+                sender,
+                driver,
+                timer,
+            } = &mut *connection;
             let mut answer = pin!(sender.try_send_request(request));
-            let mut patience = pin!(Patience::new(limits.head, upload.as_deref()));
+            let mut patience = pin!(Patience::new(
+                timer.as_mut(),
+                limits.head,
+                upload.as_deref()
+            ));
             std::future::poll_fn(|cx| {
                 let closed = Pin::new(&mut *driver).poll(cx).is_ready();
                 // The answer appears only while we poll the connection, so nothing else needs to wake us for it.
@@ -282,7 +295,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
         } else {
             // The upload goes on while the answer streams, at its own pace.
             let Lease { connection, .. } = lease;
-            let Connection { sender, driver } = *connection;
+            let Connection { sender, driver, .. } = *connection;
             let task = tokio::spawn(async move {
                 let _ = driver.await;
                 drop(sender);
@@ -311,7 +324,9 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
             ..
         } = self;
         let limits = &shared.limits;
-        let Connection { mut sender, driver } = connection;
+        let Connection {
+            mut sender, driver, ..
+        } = connection;
         let task =
             AbortOnDrop(tokio::spawn(async move { driver.with_upgrades().await }).abort_handle());
         let answer = match timeout(limits.head, sender.try_send_request(request)).await {
@@ -420,16 +435,21 @@ struct Patience<'a> {
     limit: Duration,
     upload: Option<&'a Upload>,
     seen: u64,
-    timer: Pin<Box<tokio::time::Sleep>>,
+    timer: Pin<&'a mut tokio::time::Sleep>,
 }
 
 impl<'a> Patience<'a> {
-    fn new(limit: Duration, upload: Option<&'a Upload>) -> Self {
+    fn new(
+        mut timer: Pin<&'a mut tokio::time::Sleep>,
+        limit: Duration,
+        upload: Option<&'a Upload>,
+    ) -> Self {
+        timer.as_mut().reset(Instant::now() + limit);
         Self {
             limit,
             upload,
             seen: 0,
-            timer: Box::pin(tokio::time::sleep(limit)),
+            timer,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::{RequestBody, Shared, Upstream, outgoing::Outgoing, upstream::Stream};
 
@@ -21,6 +21,9 @@ use crate::{RequestBody, Shared, Upstream, outgoing::Outgoing, upstream::Stream}
 pub(crate) struct Connection<B: RequestBody> {
     pub(crate) sender: http1::SendRequest<Outgoing<B>>,
     pub(crate) driver: http1::Connection<TokioIo<Stream>, Outgoing<B>>,
+    /// Limits the wait for an answer. It stays with the connection, because putting off a timer that is set costs next to
+    /// nothing, while setting one anew for each exchange wakes the thread that waits for timers.
+    pub(crate) timer: Pin<Box<Sleep>>,
 }
 
 /// All unused connections. The lock is held for a few instructions only.
