@@ -3,7 +3,7 @@
 use std::{
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use crate::{
     Body, Error, Failure, Limits, RequestBody, Shared, Upstream, hop_by_hop,
     incoming::{AbortOnDrop, Lease, Source},
     outgoing::{Outgoing, Upload},
-    pool::Connection,
+    pool::{Connection, Driven, poll_driven},
     tunnel,
 };
 
@@ -31,7 +31,7 @@ pub(crate) async fn forward<B: RequestBody>(
 ) -> Result<Response<Body<B>>, Failure<B>> {
     check(&request, &shared.limits)?;
     let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
-    if let Some(connection) = shared.pool.take(upstream, shared.limits.keep_alive).await {
+    if let Some(connection) = shared.pool.take(upstream, shared.limits.keep_alive) {
         match Exchange::new(shared, upstream, request, repeatable)
             .run(connection)
             .await?
@@ -242,6 +242,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
                 driver,
                 timer,
             } = &mut *connection;
+            let mut driver = driver;
             let mut answer = pin!(sender.try_send_request(request));
             let mut patience = pin!(Patience::new(
                 timer.as_mut(),
@@ -249,19 +250,20 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
                 upload.as_deref()
             ));
             std::future::poll_fn(|cx| {
-                let closed = Pin::new(&mut *driver).poll(cx).is_ready();
-                // The answer appears only while we poll the connection, so nothing else needs to wake us for it.
-                match answer
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                {
-                    Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
-                    Poll::Ready(Err(failed)) => {
-                        let mut failed = failed;
+                let drive = |driver: &mut &mut http1::Connection<_, _>, cx: &mut Context<'_>| {
+                    if Pin::new(&mut **driver).poll(cx).is_ready() {
+                        Driven::Closed
+                    } else {
+                        Driven::Open
+                    }
+                };
+                match poll_driven(&mut driver, cx, drive, |cx| answer.as_mut().poll(cx)) {
+                    Poll::Ready(Some(Ok(answer))) => Poll::Ready(Ok(answer)),
+                    Poll::Ready(Some(Err(mut failed))) => {
                         let request = failed.take_message().map(Box::new);
                         Poll::Ready(Err(Missing::Failed(failed.into_error(), request)))
                     }
-                    Poll::Pending if closed => Poll::Ready(Err(Missing::Closed)),
+                    Poll::Ready(None) => Poll::Ready(Err(Missing::Closed)),
                     Poll::Pending => patience.as_mut().poll(cx).map(|()| Err(Missing::Timeout)),
                 }
             })
@@ -282,12 +284,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
         let answer = accept(answer, limits)?;
         let body_idle = limits.body_idle;
         let answer = if answer.body().is_end_stream() && is_over {
-            let mut lease = Some(lease);
-            std::future::poll_fn(|cx| {
-                lease.take().into_iter().for_each(|lease| lease.release(cx));
-                Poll::Ready(())
-            })
-            .await;
+            lease.release();
             answer.map(|body| Body::new(body, Source::Done, body_idle))
         } else if is_over {
             // A body that was held back and never asked for is not sent any more: the connection closes after the answer.

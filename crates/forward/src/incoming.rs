@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     Error, RequestBody, Shared, Upstream, hop_by_hop,
-    pool::{Connection, Pool},
+    pool::{Connection, Driven, Pool, poll_driven},
 };
 
 /// The body of an answer, read from the upstream as it is polled. Dropping it before its end closes the connection.
@@ -57,10 +57,11 @@ impl Drop for AbortOnDrop {
 
 impl<B: RequestBody> Lease<B> {
     /// Gives the connection back if its exchange is over on both sides, else closes it.
-    pub(crate) fn release(mut self, cx: &mut Context<'_>) {
+    pub(crate) fn release(mut self) {
+        // One more turn lets the connection notice that the message ended. Nobody is to be woken for it from here on.
         if !self.connection.sender.is_ready() {
-            // One more turn lets the connection notice that the message ended.
-            if Pin::new(&mut self.connection.driver).poll(cx).is_ready() {
+            let mut nobody = Context::from_waker(Waker::noop());
+            if self.connection.drive(&mut nobody) == Driven::Closed {
                 return;
             }
         }
@@ -88,23 +89,26 @@ impl<B: RequestBody> Body<B> {
         let Source::Here(lease) = &mut self.source else {
             return Pin::new(&mut self.incoming).poll_frame(cx).map_err(reset);
         };
-        // Frames appear only while we poll the connection, so nothing else needs to wake us for them.
-        let mut nobody = Context::from_waker(Waker::noop());
-        if let ready @ Poll::Ready(_) = Pin::new(&mut self.incoming).poll_frame(&mut nobody) {
+        let incoming = &mut self.incoming;
+        if let ready @ Poll::Ready(_) =
+            Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+        {
             return ready.map_err(reset);
         }
-        let closed = Pin::new(&mut lease.connection.driver).poll(cx).is_ready();
-        match Pin::new(&mut self.incoming).poll_frame(&mut nobody) {
-            Poll::Pending if closed => {
+        match poll_driven(&mut *lease.connection, cx, Connection::drive, |cx| {
+            Pin::new(&mut *incoming).poll_frame(cx)
+        }) {
+            Poll::Ready(Some(frame)) => Poll::Ready(frame.map(|frame| frame.map_err(reset))),
+            Poll::Ready(None) => {
                 Poll::Ready(Some(Err(Error::ResetInBody("the connection ended".into()))))
             }
-            other => other.map_err(reset),
+            Poll::Pending => Poll::Pending,
         }
     }
 
-    fn finish(&mut self, cx: &mut Context<'_>) {
+    fn finish(&mut self) {
         if let Source::Here(lease) = std::mem::replace(&mut self.source, Source::Done) {
-            lease.release(cx);
+            lease.release();
         }
     }
 }
@@ -137,12 +141,12 @@ impl<B: RequestBody> http_body::Body for Body<B> {
                     trailers.remove(header::SET_COOKIE);
                 }
                 if this.incoming.is_end_stream() {
-                    this.finish(cx);
+                    this.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
-                this.finish(cx);
+                this.finish();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -53,14 +53,14 @@ impl<B: RequestBody> Default for Pool<B> {
 
 impl<B: RequestBody> Pool<B> {
     /// Takes the most recently used connection that is still good.
-    pub(crate) async fn take(
+    pub(crate) fn take(
         &self,
         upstream: &Upstream,
         keep_alive: Duration,
     ) -> Option<Box<Connection<B>>> {
         loop {
             let (since, mut connection) = self.lock().connections.get_mut(upstream)?.pop()?;
-            if since.elapsed() < keep_alive && is_idle(&mut connection).await {
+            if since.elapsed() < keep_alive && is_idle(&mut connection) {
                 return Some(connection);
             }
         }
@@ -104,12 +104,55 @@ impl<B: RequestBody> Pool<B> {
 }
 
 /// Whether the connection, polled once, is open and waits for a request.
-async fn is_idle<B: RequestBody>(connection: &mut Connection<B>) -> bool {
-    std::future::poll_fn(|cx| {
-        let open = Pin::new(&mut connection.driver).poll(cx).is_pending();
-        Poll::Ready(open && connection.sender.is_ready())
-    })
-    .await
+fn is_idle<B: RequestBody>(connection: &mut Connection<B>) -> bool {
+    connection.drive(&mut Context::from_waker(Waker::noop())) == Driven::Open
+        && connection.sender.is_ready()
+}
+
+/// What became of a connection that was polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driven {
+    Open,
+    Closed,
+}
+
+impl<B: RequestBody> Connection<B> {
+    /// Moves the connection forward as far as it goes.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Driven {
+        if Pin::new(&mut self.driver).poll(cx).is_ready() {
+            Driven::Closed
+        } else {
+            Driven::Open
+        }
+    }
+}
+
+/// Waits for something that appears only while the connection is moved forward; `None` when that ended without it.
+///
+/// What we do with the connection's other end wakes whoever polled the connection last. Were that us, each request would
+/// schedule its own task again and a second thread with it. So the connection is moved by nobody first, and only when there
+/// is nothing to do but wait it is told whom to wake.
+pub(crate) fn poll_driven<C, T>(
+    connection: &mut C,
+    cx: &mut Context<'_>,
+    drive: impl Fn(&mut C, &mut Context<'_>) -> Driven,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<Option<T>> {
+    let mut nobody = Context::from_waker(Waker::noop());
+    let mut driven = drive(connection, &mut nobody);
+    if let Poll::Ready(value) = poll(&mut nobody) {
+        return Poll::Ready(Some(value));
+    }
+    if driven == Driven::Open {
+        driven = drive(connection, cx);
+        if let Poll::Ready(value) = poll(&mut nobody) {
+            return Poll::Ready(Some(value));
+        }
+    }
+    match driven {
+        Driven::Open => Poll::Pending,
+        Driven::Closed => Poll::Ready(None),
+    }
 }
 
 /// Closes connections that stayed unused; ends when none is left.
