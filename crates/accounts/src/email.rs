@@ -37,12 +37,11 @@ pub enum EmailError {
     SpecialUse(String),
 }
 
-/// Top-level domains set apart for other uses (RFC 6761, RFC 6762, RFC 7686, RFC 9476).
+/// Top-level domains set apart for other uses (RFC 6761, RFC 6762, RFC 7686). Those that an organization may use within
+/// its own network, such as `internal`, are fine.
 const SPECIAL_USE: &[&str] = &[
-    "alt",
     "arpa",
     "example",
-    "internal",
     "invalid",
     "local",
     "localhost",
