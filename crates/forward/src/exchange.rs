@@ -242,7 +242,6 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
                 driver,
                 timer,
             } = &mut *connection;
-            let mut driver = driver;
             let mut answer = pin!(sender.try_send_request(request));
             let mut patience = pin!(Patience::new(
                 timer.as_mut(),
@@ -250,14 +249,14 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
                 upload.as_deref()
             ));
             std::future::poll_fn(|cx| {
-                let drive = |driver: &mut &mut http1::Connection<_, _>, cx: &mut Context<'_>| {
-                    if Pin::new(&mut **driver).poll(cx).is_ready() {
+                let drive = |driver: &mut http1::Connection<_, _>, cx: &mut Context<'_>| {
+                    if Pin::new(driver).poll(cx).is_ready() {
                         Driven::Closed
                     } else {
                         Driven::Open
                     }
                 };
-                match poll_driven(&mut driver, cx, drive, |cx| answer.as_mut().poll(cx)) {
+                match poll_driven(&mut *driver, cx, drive, |cx| answer.as_mut().poll(cx)) {
                     Poll::Ready(Some(Ok(answer))) => Poll::Ready(Ok(answer)),
                     Poll::Ready(Some(Err(mut failed))) => {
                         let request = failed.take_message().map(Box::new);

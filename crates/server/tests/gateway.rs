@@ -1,5 +1,9 @@
 //! App hosts on a real server: who gets in, and how fast a change of authority acts. No app runs here: whoever is let in is told
 //! that the app is stopped.
+#![expect(
+    clippy::result_large_err,
+    reason = "the server's own error is answered, not kept"
+)]
 
 use accounts::{Role, SessionOrigin};
 use apps::{App, DataMode, Member, Newcomers};
