@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import socket
+import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fake_store import FakeStore
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -637,3 +641,35 @@ def test_a_route_after_a_catch_all_is_never_reached() -> None:
 
 def test_the_stack_is_built_by_the_method_that_the_gate_wraps() -> None:
     assert "build_middleware_stack" in inspect.getsource(FastAPI.__mro__[1].__call__)
+
+
+# Behind a real server
+
+
+def test_uvicorn_answers_a_refused_handshake_with_403() -> None:
+    app = socket_app()
+    with tempfile.TemporaryDirectory(prefix="vst") as folder:
+        path = f"{folder}/app.sock"
+        server = uvicorn.Server(uvicorn.Config(app, uds=path, ws="websockets-sansio", log_config=None))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 20
+            while not server.started:
+                assert time.monotonic() < deadline
+                assert thread.is_alive()
+                time.sleep(0.01)
+            for cookie, status in (("", b"HTTP/1.1 403 "), (f"vestibule_viewer_token={token()}", b"HTTP/1.1 101 ")):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(10)
+                    client.connect(path)
+                    client.sendall(
+                        b"GET /ws HTTP/1.1\r\nHost: book.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                        b"Cookie: " + cookie.encode() + b"\r\n\r\n"
+                    )
+                    assert client.recv(13) == status
+        finally:
+            server.should_exit = True
+            thread.join(20)
+        assert not thread.is_alive()
