@@ -136,6 +136,15 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         deep = [deep]
     with pytest.raises(BadValue, match="deeply"):
         vestibule.kv.set("a", deep)
+    for levels, fits in ((100, True), (101, False)):
+        nested: Any = '[[\\["['
+        for _ in range(levels):
+            nested = [nested]
+        if fits:
+            vestibule.kv.set("a", nested)
+        else:
+            with pytest.raises(BadValue, match="100 levels"):
+                vestibule.kv.set("a", nested)
 
 
 def test_a_value_may_have_262144_bytes_and_not_one_more() -> None:
@@ -159,6 +168,8 @@ def test_a_value_may_have_262144_bytes_and_not_one_more() -> None:
         "\x00",
         "a\x7fb",
         "a\x85",
+        "shared: a",
+        "\u3000a",
         "x" * 513,
         "ü" * 257,
         "\udc00",
@@ -180,7 +191,7 @@ def test_a_key_is_text(key: Any) -> None:
         vestibule.kv.list(key)
 
 
-@pytest.mark.parametrize("key", ["a/b:c", "..", "ü b", "x" * 512, "a\u00a0b", "foo:bar", "Shared:x", "%2F?#"])
+@pytest.mark.parametrize("key", ["a/b:c", "..", "ü b", "x" * 512, "a\u00a0b", "foo:bar", "Shared:x", "%2F?#", "shared"])
 def test_a_good_key_is_taken_as_it_is(key: str) -> None:
     vestibule.kv.set(key, 1)
     assert vestibule.kv.list() == [f"personal:{key}"]
@@ -271,7 +282,15 @@ def test_counting_and_appending_need_the_right_kind() -> None:
         vestibule.kv.append("a", 1)
     with pytest.raises(BadValue):
         vestibule.kv.incr("a")
-    for n in (float("nan"), True, "1", None):
+    vestibule.kv.set("n", None)
+    with pytest.raises(BadValue):
+        vestibule.kv.append("n", 1)
+    with pytest.raises(BadValue):
+        vestibule.kv.incr("n")
+    vestibule.kv.set("big", 2**63 - 1)
+    with pytest.raises(BadValue, match="64 bits"):
+        vestibule.kv.incr("big")
+    for n in (float("nan"), True, "1", None, 2**63):
         with pytest.raises(BadValue):
             vestibule.kv.incr("b", n)  # type: ignore[arg-type]
     assert vestibule.kv.incr("b", 1.5) == 1.5

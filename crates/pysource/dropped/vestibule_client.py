@@ -28,6 +28,7 @@ import json
 import logging
 import os
 import random
+import re
 import select
 import socket
 import sys
@@ -75,6 +76,7 @@ T = typing.TypeVar("T")
 
 MAX_VALUE_BYTES = 262_144
 MAX_KEY_BYTES = 512
+MAX_DEPTH = 100
 # The longest a call may take, all retries together.
 TOTAL_S = 5.0
 # Pauses before the second and the third try: long enough to bridge a restart of the server.
@@ -364,43 +366,42 @@ if hasattr(os, "register_at_fork"):
 # Keys and values
 
 
+SCOPES = ("personal:", "shared:", "public:")
+
+
 def _check_key(key: str) -> str:
-    if not isinstance(key, str):
-        raise BadKey(f"A key is text, not {type(key).__name__}.", code="bad_key")
-    try:
-        # With or without its prefix, a personal key is the same key.
-        size = len(key.removeprefix("personal:").encode())
-    except UnicodeEncodeError:
-        raise BadKey("The key holds half of a surrogate pair, which is not valid text.", code="bad_key") from None
-    if key in ("", "personal:", "shared:", "public:"):
+    name = _checked_name(key, "key")
+    if not name:
         raise BadKey(f"The key {key!r} has no name.", code="bad_key")
-    if size > MAX_KEY_BYTES:
-        raise BadKey(f"The key has {size} bytes; at most {MAX_KEY_BYTES} are possible.", code="bad_key")
-    if key[0] == " " or key[-1] == " ":
+    if name != name.strip():
         raise BadKey(f"The key {key!r} begins or ends with a space.", code="bad_key")
-    _refuse_controls(key)
     return key
 
 
 def _check_prefix(prefix: str) -> str:
-    if not isinstance(prefix, str):
-        raise BadKey(f"A prefix is text, not {type(prefix).__name__}.", code="bad_key")
-    try:
-        size = len(prefix.encode())
-    except UnicodeEncodeError:
-        raise BadKey("The prefix holds half of a surrogate pair, which is not valid text.", code="bad_key") from None
-    if size > MAX_KEY_BYTES:
-        raise BadKey(f"The prefix has {size} bytes; at most {MAX_KEY_BYTES} are possible.", code="bad_key")
-    _refuse_controls(prefix)
+    _checked_name(prefix, "prefix")
     return prefix
 
 
-def _refuse_controls(text: str) -> None:
-    if text.isprintable():
-        return
+def _checked_name(text: str, what: str) -> str:
+    """What follows the scope. The rules are those of the store; broken here, they cost no round trip."""
+    if not isinstance(text, str):
+        raise BadKey(f"A {what} is text, not {type(text).__name__}.", code="bad_key")
+    name = text
+    for scope in SCOPES:
+        if text.startswith(scope):
+            name = text[len(scope) :]
+            break
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise BadKey(f"The {what} holds half of a surrogate pair, which is not valid text.", code="bad_key") from None
+    if size > MAX_KEY_BYTES:
+        raise BadKey(f"The {what} has {size} bytes; at most {MAX_KEY_BYTES} are possible.", code="bad_key")
     # Printable is narrower than what keys may hold; only control characters are refused.
-    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in text):
-        raise BadKey(f"The key {text!r} holds a control character.", code="bad_key")
+    if not name.isprintable() and any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in name):
+        raise BadKey(f"The {what} {text!r} holds a control character.", code="bad_key")
+    return name
 
 
 def _is_personal(key: str) -> bool:
@@ -829,7 +830,7 @@ class LocalStore:
             now = row[1] if row else 0
             if version is not None and version != now:
                 raise Conflict(f"{key!r} is at version {now}, not at {version}.", version=now)
-            rows[namespace][name] = (body.decode(), now + 1)
+            rows[namespace][name] = (_checked_depth(key, body), now + 1)
 
     def delete(self, lane: RequestLane | None, key: str) -> None:
         namespace, name = self._writable(lane, key)
@@ -843,29 +844,39 @@ class LocalStore:
         with self._opened(write=False) as rows:
             return sorted(name for name in rows.get(place[0], {}) if name.startswith(place[1]))
 
-    def _change(self, lane: RequestLane | None, key: str, change: Callable[[Json], Json]) -> Json:
+    def _change(self, lane: RequestLane | None, key: str, missing: Json, change: Callable[[Json], Json]) -> Json:
         namespace, name = self._writable(lane, key)
         with self._opened(write=True) as rows:
             row = rows.setdefault(namespace, {}).get(name)
-            value = change(json.loads(row[0]) if row else None)
-            rows[namespace][name] = (_encode(key, value).decode(), (row[1] if row else 0) + 1)
+            value = change(json.loads(row[0]) if row else missing)
+            rows[namespace][name] = (_checked_depth(key, _encode(key, value)), (row[1] if row else 0) + 1)
             return value
 
     def append(self, lane: RequestLane | None, key: str, body: bytes) -> int:
         def change(old: Json) -> Json:
-            if old is not None and not isinstance(old, list):
-                raise BadValue(f"{key!r} holds no list, so nothing can be appended.", code="bad_value")
-            return [*(old or []), json.loads(body)]
+            if not isinstance(old, list):
+                raise BadValue(f"{key!r} holds no list, so nothing can be appended.", code="not_a_list")
+            return [*old, json.loads(body)]
 
-        return len(self._change(lane, key, change))
+        return len(self._change(lane, key, [], change))
 
     def incr(self, lane: RequestLane | None, key: str, by: float) -> int | float:
         def change(old: Json) -> Json:
-            if old is not None and (isinstance(old, bool) or not isinstance(old, int | float)):
-                raise BadValue(f"{key!r} holds no number, so it cannot be counted up.", code="bad_value")
-            return (old or 0) + by
+            if isinstance(old, bool) or not isinstance(old, int | float):
+                raise BadValue(f"{key!r} holds no number, so it cannot be counted up.", code="not_a_number")
+            return _number(key, old + by)
 
-        return typing.cast("int | float", self._change(lane, key, change))
+        return typing.cast("int | float", self._change(lane, key, 0, change))
+
+
+def _checked_depth(key: str, body: bytes) -> str:
+    text = body.decode()
+    depth = 0
+    for bracket in re.sub(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]', "", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise BadValue(f"The value for {key!r} is nested more than {MAX_DEPTH} levels deep.", code="bad_value")
+    return text
 
 
 @contextlib.contextmanager
@@ -1031,6 +1042,8 @@ def _value_or(default: Json, found: tuple[Json, int] | None) -> Json:
 def _number(key: str, n: float) -> float:
     if isinstance(n, bool) or not isinstance(n, int | float) or n != n or n in (float("inf"), float("-inf")):
         raise BadValue(f"{key!r} can be counted up by a finite number, not by {n!r}.", code="bad_value")
+    if isinstance(n, int) and not -(2**63) <= n < 2**63:
+        raise BadValue(f"Counting {key!r} up would leave the range of 64 bits.", code="bad_value")
     return n
 
 
