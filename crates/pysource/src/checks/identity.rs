@@ -1,6 +1,6 @@
 //! Sign-in of one's own: libraries, password flows, home-made sessions. The platform signs people in.
 
-use ruff_python_ast::Expr;
+use std::collections::BTreeSet;
 
 use super::Context;
 use super::facts::{Call, Facts};
@@ -39,10 +39,11 @@ const PASSWORD_FLOWS: &[&str] = &[
 
 pub(super) fn check(context: &Context<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     libraries(context, found);
+    let signing = signing_functions(facts);
     for call in &facts.calls {
         password_flow(context, call, found);
         session_middleware(context, call, found);
-        if call.last == "set_cookie" && signs_in_same_function(facts, call) {
+        if call.last == "set_cookie" && signing.contains(&call.function) {
             found.push(context.at(
                 call.node,
                 "identity.session-jwt",
@@ -71,7 +72,7 @@ pub(super) fn check(context: &Context<'_>, facts: &Facts<'_>, found: &mut Vec<Fi
 fn libraries(context: &Context<'_>, found: &mut Vec<Finding>) {
     let module = context.module;
     let root = context.resolver.root_of(&module.file);
-    let mut reported = std::collections::BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for import in module.imports().iter().filter(|import| !import.typing_only) {
         let Some(from) = module.absolute(root, import) else {
             continue;
@@ -143,32 +144,32 @@ fn session_middleware(context: &Context<'_>, call: &Call<'_>, found: &mut Vec<Fi
     }
 }
 
-/// Whether the function around a call also signs a value, itself or through a function of its module.
-fn signs_in_same_function(facts: &Facts<'_>, cookie: &Call<'_>) -> bool {
+/// The functions that sign a value, themselves or through another function of their module; `None`
+/// stands for the top level.
+fn signing_functions(facts: &Facts<'_>) -> BTreeSet<Option<usize>> {
     let signs = |call: &Call<'_>| {
         call.dotted.as_deref().is_some_and(|name| {
             matches!(
                 name,
                 "jwt.encode" | "jose.jwt.encode" | "jose.jws.sign" | "authlib.jose.jwt.encode"
-            )
-        }) || matches!(call.last, "dumps" | "sign")
-            && matches!(&*call.node.func, Expr::Attribute(_))
-            && call
-                .dotted
-                .as_deref()
-                .is_some_and(|name| name.starts_with("itsdangerous."))
+            ) || name.starts_with("itsdangerous.") && matches!(call.last, "dumps" | "sign")
+        })
     };
-    let function = cookie.function;
-    let mut here = facts.calls.iter().filter(|call| call.function == function);
-    here.any(|call| {
-        signs(call)
-            || facts.functions.iter().enumerate().any(|(index, other)| {
-                call.dotted.is_none()
-                    && other.def.name.as_str() == call.last
-                    && facts
-                        .calls
-                        .iter()
-                        .any(|inner| inner.function == Some(index) && signs(inner))
-            })
-    })
+    let direct: BTreeSet<Option<usize>> = facts
+        .calls
+        .iter()
+        .filter(|call| signs(call))
+        .map(|call| call.function)
+        .collect();
+    let names: BTreeSet<&str> = direct
+        .iter()
+        .flatten()
+        .map(|index| facts.functions[*index].def.name.as_str())
+        .collect();
+    let through = facts
+        .calls
+        .iter()
+        .filter(|call| call.dotted.is_none() && names.contains(call.last))
+        .map(|call| call.function);
+    through.chain(direct.iter().copied()).collect()
 }

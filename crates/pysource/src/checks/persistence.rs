@@ -38,9 +38,10 @@ const QUESTIONED: &[(&str, &str)] = &[
 
 pub(super) fn check(context: &Context<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     libraries(context, found);
+    let scratch = scratch_functions(facts);
     for call in facts.calls.iter().filter(|call| !call.main_only) {
         if !sqlite(context, call, found) {
-            file_write(context, facts, call, found);
+            file_write(context, &scratch, call, found);
         }
     }
 }
@@ -127,7 +128,12 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: &mut Vec<Finding>) {
+fn file_write(
+    context: &Context<'_>,
+    scratch: &BTreeSet<usize>,
+    call: &Call<'_>,
+    found: &mut Vec<Finding>,
+) {
     let arguments = &call.node.arguments;
     let is_open = match (call.dotted.as_deref(), &*call.node.func) {
         (Some("io.open" | "codecs.open" | "aiofiles.open"), _) => true,
@@ -166,14 +172,9 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
     let temporary =
         |text: &str| text.contains("/tmp") || text.contains("tempfile") || text.contains("TMPDIR");
     let in_temporary = temporary(context.module.slice(call.node))
-        || facts.calls.iter().any(|other| {
-            other.function == call.function
-                && call.function.is_some()
-                && other
-                    .dotted
-                    .as_deref()
-                    .is_some_and(|name| name.starts_with("tempfile."))
-        });
+        || call
+            .function
+            .is_some_and(|function| scratch.contains(&function));
     if in_temporary {
         return;
     }
@@ -190,6 +191,21 @@ fn file_write(context: &Context<'_>, facts: &Facts<'_>, call: &Call<'_>, found: 
         WHY_WIPED,
         "Keep the data in the key-value store, `kv.set(\"shared:…\", value)`; for scratch files use `tempfile`.",
     ));
+}
+
+/// The functions that make temporary files or folders; what they write is taken as scratch.
+fn scratch_functions(facts: &Facts<'_>) -> BTreeSet<usize> {
+    let temporary = |call: &&Call<'_>| {
+        call.dotted
+            .as_deref()
+            .is_some_and(|name| name.starts_with("tempfile."))
+    };
+    facts
+        .calls
+        .iter()
+        .filter(temporary)
+        .filter_map(|call| call.function)
+        .collect()
 }
 
 /// Whether a method is called on `Path(...)`.
