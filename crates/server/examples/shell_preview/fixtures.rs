@@ -126,8 +126,8 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         owner: owner.map(|owner| fill.text(owner)),
         is_public: index % 3 == 1,
         requires_auth: index != 1,
-        version: (index != 4).then_some(index as u32 * 3 + 4),
-        published: (index != 4).then(|| ago(HOUR * 5 * (index as i64 + 1))),
+        version: (index != 4).then_some(4),
+        published: (index != 4).then(|| ago(HOUR * 5)),
     };
     let new_account = |wrong: bool| {
         NewAccount {

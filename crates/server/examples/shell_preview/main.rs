@@ -19,7 +19,7 @@ use server::shell::{
 };
 
 async fn index() -> Html<String> {
-    let links: String = fixtures::all(Filling::Usual, Theme::System)
+    let links: Vec<String> = fixtures::all(Filling::Usual, Theme::System)
         .iter()
         .map(|page| {
             let name = page.name;
@@ -30,7 +30,8 @@ async fn index() -> Html<String> {
         })
         .collect();
     Html(format!(
-        "<!doctype html><title>Pages</title><ul>{links}</ul>"
+        "<!doctype html><title>Pages</title><ul>{}</ul>",
+        links.concat()
     ))
 }
 

@@ -12,7 +12,7 @@ use super::{
     page::Apps,
     pages::{self, AppCard},
     ui::AppState,
-    visit::Visit,
+    visit::{Visit, go},
 };
 use crate::{
     Context, Error,
@@ -74,9 +74,9 @@ pub(super) async fn dashboard(
 }
 
 /// `GET /view/{slug}`: without the slash, relative links of the page would lead astray.
-pub(super) async fn view_root(visit: Visit, Path(slug): Path<String>) -> Result<Response, Error> {
+pub(super) async fn view_root(Path(slug): Path<String>) -> Result<Response, Error> {
     let slug = parse(&slug)?;
-    Ok(visit.go(&format!("/view/{slug}/")))
+    Ok(go(&format!("/view/{slug}/")))
 }
 
 /// `GET /view/{slug}/{path}`.
@@ -88,8 +88,8 @@ pub(super) async fn view(
     let slug = parse(slug.first().map_or("", String::as_str))?;
     let caller = visit.caller()?;
     let app = actions::enter(&visit.context, caller, &slug).await?;
-    let owned = app.owner == caller.account.id;
-    let owner = if owned {
+    let is_own = app.owner == caller.account.id;
+    let owner = if is_own {
         None
     } else {
         visit.context.account(app.owner).await?
@@ -128,7 +128,7 @@ pub(super) async fn open(
     // The app's host checks the path again; here it only has to be one.
     let next = super::next::app_path(&hop.next);
     if hop.state.is_empty() {
-        return Ok(visit.go(&start_address(&origin, next)));
+        return Ok(go(&start_address(&origin, next)));
     }
     if !is_state(&hop.state) {
         return Err(Error::bad_request(
@@ -141,7 +141,7 @@ pub(super) async fn open(
         .append_pair("code", code.expose())
         .append_pair("next", next)
         .finish();
-    Ok(visit.go(&format!("{origin}/.vestibule/handoff?{query}")))
+    Ok(go(&format!("{origin}/.vestibule/handoff?{query}")))
 }
 
 /// Where a browser begins the hop to an app.

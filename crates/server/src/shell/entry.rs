@@ -12,7 +12,7 @@ use super::{
     next::Next,
     page::Theme,
     pages::{self, InviteNote, NoticeLink},
-    visit::{Visit, add_cookie},
+    visit::{Visit, add_cookie, go},
 };
 use crate::{
     Context, Error,
@@ -139,7 +139,7 @@ pub(super) async fn sign_up(Posted { visit, fields }: Posted) -> Result<Response
 pub(super) async fn sign_in_page(visit: Visit, Query(query): Query<Coming>) -> Response {
     let next = Next::parse(&query.next);
     if visit.find_caller().is_some() {
-        return visit.go(next.as_str());
+        return go(next.as_str());
     }
     visit.show_door(StatusCode::OK, &sign_in_form(&visit, &next, "", None))
 }
@@ -202,7 +202,7 @@ pub(super) async fn redeem_link(Posted { visit, fields }: Posted) -> Result<Resp
 /// `GET /signout`.
 pub(super) async fn sign_out_page(visit: Visit) -> Response {
     if visit.find_caller().is_none() {
-        return visit.go("/signin");
+        return go("/signin");
     }
     visit.show(StatusCode::OK, &pages::SignOut { page: visit.page() })
 }
@@ -224,7 +224,7 @@ pub(super) async fn sign_out(Posted { visit, fields }: Posted) -> Result<Respons
 /// `POST /theme`: the way without a script.
 pub(super) async fn theme(Posted { visit, fields }: Posted) -> Response {
     let theme = Theme::from_name(fields.get("theme"));
-    let mut response = visit.go(Next::parse(fields.get("next")).as_str());
+    let mut response = go(Next::parse(fields.get("next")).as_str());
     let config = &visit.context.config;
     add_cookie(
         &mut response,

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     pages::{ErrorPage, NoticeLink},
-    visit::Visit,
+    visit::{Visit, go},
 };
 use crate::{Context, Error, actions::accounts, middleware::REQUEST_ID};
 
@@ -43,7 +43,7 @@ pub(crate) async fn for_people(
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("next", target)
             .finish();
-        return Visit::new(&context, &seen, None).go(&format!("/signin?{query}"));
+        return go(&format!("/signin?{query}"));
     }
     let caller = match super::cookies::cookie(&seen.headers, super::cookies::SESSION_COOKIE) {
         Some(token) => accounts::authenticate(&context, token)
@@ -52,11 +52,11 @@ pub(crate) async fn for_people(
         None => None,
     };
     let visit = Visit::new(&context, &seen, caller);
-    page(&visit, &seen.headers, error)
+    page(&visit, &seen.headers, &error)
 }
 
 /// The page of an error.
-pub(super) fn page(visit: &Visit, headers: &HeaderMap, error: Error) -> Response {
+pub(super) fn page(visit: &Visit, headers: &HeaderMap, error: &Error) -> Response {
     let status = error.status;
     let text = match status {
         StatusCode::NOT_FOUND => {

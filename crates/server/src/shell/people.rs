@@ -11,7 +11,7 @@ use super::{
     form::Posted,
     pages::{self, Invitation, InvitedAs, Member, Outcome, ShareResult, Tab},
     ui::{Person, Tone},
-    visit::Visit,
+    visit::{Visit, go},
 };
 use crate::{
     Error,
@@ -241,5 +241,5 @@ pub(super) async fn accept(
     Posted { visit, .. }: Posted,
 ) -> Result<Response, Error> {
     let app = actions::accept_invite(&visit.context, visit.caller()?, &token).await?;
-    Ok(visit.go(&format!("/view/{}/", app.slug)))
+    Ok(go(&format!("/view/{}/", app.slug)))
 }

@@ -160,19 +160,9 @@ impl Visit {
         response
     }
 
-    /// Goes to a path of ours, or to an app, with a new request.
-    pub(super) fn go(&self, to: &str) -> Response {
-        let location = HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static("/"));
-        let headers = [
-            (header::LOCATION, location),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
-        (StatusCode::SEE_OTHER, headers).into_response()
-    }
-
     /// Goes there and says something on arrival.
     pub(super) fn go_saying(&self, to: &str, tone: Tone, text: &str) -> Response {
-        let mut response = self.go(to);
+        let mut response = go(to);
         let sealed = form::seal_flash(&self.context, tone, text, self.page.now);
         add_cookie(
             &mut response,
@@ -195,7 +185,7 @@ impl Visit {
         if let Some(former) = &self.caller {
             accounts::sign_out(&self.context, former).await?;
         }
-        let mut response = self.go(next.as_str());
+        let mut response = go(next.as_str());
         let left = signed_in.session.expires_at.as_second() - self.page.now.as_second();
         let value = signed_in.token.expose();
         add_cookie(
@@ -234,6 +224,16 @@ impl Visit {
             config.server.apps_domain.as_str()
         )
     }
+}
+
+/// Goes to a path of ours, or to an app, with a new request.
+pub(super) fn go(to: &str) -> Response {
+    let location = HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static("/"));
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 /// Adds a `Set-Cookie`.

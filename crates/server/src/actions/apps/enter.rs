@@ -41,7 +41,7 @@ async fn take_place(context: &Context, caller: &Caller, app: &App) -> Result<(),
         .change(move |change| {
             // The flags and the place may have changed since they were read.
             let app = change.apps().find(id)?.ok_or_else(Error::not_found)?;
-            if !(app.is_public || !app.requires_auth) {
+            if app.requires_auth && !app.is_public {
                 return Err(Error::not_found());
             }
             if change.members().find(id, account.id)?.is_some() {
