@@ -1,4 +1,4 @@
-//! The Python program that forks apps into their sandbox (`launcher.py`), and the thread that talks to it.
+//! The Python program that forks apps into their sandbox (`launcher/`), and the thread that talks to it.
 
 use std::{
     fs,
@@ -21,8 +21,51 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-/// The program itself.
-const PROGRAM: &str = include_str!("launcher.py");
+/// The program: a folder that Python can run, with one package in it.
+const FILES: &[(&str, &str)] = &[
+    ("__main__.py", include_str!("launcher/__main__.py")),
+    (
+        "vestibule_launcher/__init__.py",
+        include_str!("launcher/__init__.py"),
+    ),
+    ("vestibule_launcher/app.py", include_str!("launcher/app.py")),
+    (
+        "vestibule_launcher/init.py",
+        include_str!("launcher/init.py"),
+    ),
+    (
+        "vestibule_launcher/kernel.py",
+        include_str!("launcher/kernel.py"),
+    ),
+    (
+        "vestibule_launcher/launcher.py",
+        include_str!("launcher/launcher.py"),
+    ),
+    (
+        "vestibule_launcher/messages.py",
+        include_str!("launcher/messages.py"),
+    ),
+    (
+        "vestibule_launcher/namespaces.py",
+        include_str!("launcher/namespaces.py"),
+    ),
+    (
+        "vestibule_launcher/probe.py",
+        include_str!("launcher/probe.py"),
+    ),
+    (
+        "vestibule_launcher/rights.py",
+        include_str!("launcher/rights.py"),
+    ),
+    (
+        "vestibule_launcher/view.py",
+        include_str!("launcher/view.py"),
+    ),
+    (
+        "vestibule_launcher/zygote.py",
+        include_str!("launcher/zygote.py"),
+    ),
+];
 
 /// Longest time for one answer; the first one includes importing the environment's packages.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -30,13 +73,18 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Longest answer; an honest one has some hundred bytes.
 const ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Writes the program into the folder for sockets and returns its path.
+/// Writes the program into the folder for sockets and returns the path to run.
 pub(crate) fn install(run_dir: &Path) -> io::Result<PathBuf> {
-    let path = run_dir.join("launcher.py");
-    let mut file = tempfile::NamedTempFile::new_in(run_dir)?;
-    file.write_all(PROGRAM.as_bytes())?;
-    file.persist(&path)?;
-    Ok(path)
+    let folder = run_dir.join("launcher");
+    fs::create_dir_all(folder.join("vestibule_launcher"))?;
+    for (name, content) in FILES {
+        // Each appears whole, should another server be starting from the same folder.
+        let path = folder.join(name);
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&folder))?;
+        file.write_all(content.as_bytes())?;
+        file.persist(&path)?;
+    }
+    Ok(folder)
 }
 
 /// How the program is to be started.

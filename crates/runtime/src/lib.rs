@@ -3,7 +3,7 @@
 //! What is not here: which release should run (the server decides), HTTP (the gateway speaks to the socket), SQL.
 //!
 //! Trust: everything a publisher can influence (the tree, and the packages of the environment with their import-time code) runs
-//! inside the sandbox only. The one Python program that runs outside, `launcher.py`, is ours, and starts without the
+//! inside the sandbox only. The one Python program that runs outside, `launcher/`, is ours, and starts without the
 //! environment's packages.
 
 mod command;

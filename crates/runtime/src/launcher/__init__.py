@@ -1,0 +1,1 @@
+"""Starts published apps in a sandbox; see `launcher`."""
