@@ -1,5 +1,6 @@
 """The app's own process: confined, then serving."""
 
+import contextlib
 import errno
 import glob
 import os
@@ -13,7 +14,6 @@ from .messages import close_all_but
 from .namespaces import reset_signals
 from .rights import drop_rights, landlock, limit, refuse_calls
 from .view import DEVICES, ETC_FILES, ETC_FOLDERS, SYSTEM, python_folders
-
 
 OURS = os.path.dirname(os.path.abspath(__file__))
 
@@ -57,7 +57,14 @@ def confine(start):
             drop_rights(start["user"])
         else:
             drop_rights(os.geteuid())
-        readable = [*SYSTEM, *python_folders(start["environment"]), start["tree"], "/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
+        readable = [
+            *SYSTEM,
+            *python_folders(start["environment"]),
+            start["tree"],
+            "/proc/self",
+            "/proc/cpuinfo",
+            "/proc/meminfo",
+        ]
         readable += [f"/etc/{name}" for name in (*ETC_FOLDERS, *ETC_FILES, "passwd", "group")]
         readable += [os.path.realpath("/etc/resolv.conf"), os.path.realpath("/etc/localtime")]
         if not landlock(readable, [home, start["inside"]["tmp"], *(f"/dev/{name}" for name in DEVICES)]):
@@ -148,8 +155,14 @@ def serve(start, listener, status):
         sansio = "websockets-sansio"
         ws = sansio if sansio in uvicorn.config.WS_PROTOCOLS and can_import("websockets.server") else "auto"
         options = {
-            "ws": ws, "lifespan": "auto", "proxy_headers": True, "forwarded_allow_ips": "*", "access_log": False,
-            "server_header": False, "timeout_graceful_shutdown": start["grace_seconds"], "log_config": LOGGING,
+            "ws": ws,
+            "lifespan": "auto",
+            "proxy_headers": True,
+            "forwarded_allow_ips": "*",
+            "access_log": False,
+            "server_header": False,
+            "timeout_graceful_shutdown": start["grace_seconds"],
+            "log_config": LOGGING,
         }
         server = Server(uvicorn.Config(app, **options))
         await server.serve(sockets=[socket.socket(fileno=listener)])
@@ -158,10 +171,8 @@ def serve(start, listener, status):
     try:
         return loop.run_until_complete(work())
     finally:
-        try:
+        with contextlib.suppress(BaseException):
             loop.run_until_complete(loop.shutdown_asyncgens())
-        except BaseException:
-            pass
 
 
 LOGGING = {

@@ -1,5 +1,6 @@
 """Process 1 of an app's namespaces."""
 
+import contextlib
 import json
 import os
 import signal
@@ -96,12 +97,8 @@ def end_descendants():
         if not children:
             return
         for child in children:
-            try:
+            with contextlib.suppress(OSError):
                 os.kill(child, signal.SIGKILL)
-            except OSError:
-                pass
         for child in children:
-            try:
+            with contextlib.suppress(OSError):
                 os.waitpid(child, 0)
-            except OSError:
-                pass

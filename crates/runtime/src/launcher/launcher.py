@@ -2,16 +2,19 @@
 
 Who is who:
 
-  launcher   this program outside any sandbox; never imports the environment's packages. Its standard input is a socket to
-             the server: JSON lines with descriptors. It ends when that socket closes or the server's thread dies.
-  zygote     (mode "zygote") a fork in its own namespaces that sees Python, the environment and the slots of its apps; imports
-             fastapi, uvicorn and pydantic once, and forks for each start.
-  init       process 1 of an app's namespaces: passes signals on, collects the dead. When it ends the kernel kills the rest.
+  launcher   this program outside any sandbox; never imports the environment's packages. Its standard input is a
+             socket to the server: JSON lines with descriptors. It ends when that socket closes or the server's
+             thread dies.
+  zygote     (mode "zygote") a fork in its own namespaces that sees Python, the environment and the slots of its
+             apps; imports fastapi, uvicorn and pydantic once, and forks for each start.
+  init       process 1 of an app's namespaces: passes signals on, collects the dead. When it ends the kernel kills
+             the rest.
   app        fork of init: environment, limits and Landlock applied, then serves.
 
 In mode "direct" the launcher makes init itself, for one app, and nothing is imported beforehand.
 """
 
+import contextlib
 import errno
 import os
 import select
@@ -114,7 +117,9 @@ class Launcher:
         self.control, theirs = channel_pair()
         self.zygote = spawn(
             lambda done, parent: be_zygote(self.config, theirs, done, parent),
-            app_namespaces(True), self.config["user"], privileged=self.privileged,
+            app_namespaces(True),
+            self.config["user"],
+            privileged=self.privileged,
         )
         theirs.close()
         message, _ = self.control.receive()
@@ -155,7 +160,10 @@ class Launcher:
         if self.zygote is None:
             flags = app_namespaces(start["userns"]) if start["sandbox"] == "namespaces" else 0
             process = spawn(
-                lambda done, parent: be_init(start, descriptors, done, parent), flags, start["user"], privileged=self.privileged
+                lambda done, parent: be_init(start, descriptors, done, parent),
+                flags,
+                start["user"],
+                privileged=self.privileged,
             )
             self.handles[name] = os.pidfd_open(process)
             return process
@@ -191,14 +199,10 @@ class Launcher:
             path = os.path.join(slot, part)
             if os.path.lexists(path):
                 libc.umount2(text(path), MNT_DETACH)
-                try:
+                with contextlib.suppress(OSError):
                     os.unlink(path) if part == "data.sock" else os.rmdir(path)
-                except OSError:
-                    pass
-        try:
+        with contextlib.suppress(OSError):
             os.rmdir(slot)
-        except OSError:
-            pass
 
 
 def host_process(handle):

@@ -1,5 +1,6 @@
 """Forks processes into namespaces of their own."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -20,7 +21,9 @@ def is_mapped(name, number):
 
 def identity_maps():
     """Maps that keep every id we have; only a privileged parent may write them."""
-    return ["".join(f"{start} {start} {count}\n" for start, _, count in id_ranges(name)) for name in ("uid_map", "gid_map")]
+    return [
+        "".join(f"{start} {start} {count}\n" for start, _, count in id_ranges(name)) for name in ("uid_map", "gid_map")
+    ]
 
 
 def write_maps(process, inside_id, privileged):
@@ -38,9 +41,9 @@ def write_maps(process, inside_id, privileged):
 def spawn(body, flags, inside_id, privileged):
     """Forks a process into new namespaces, as process 1 of its own if `flags` say so, and runs `body` in it.
 
-    Returns its id once `body` has called `done()`; raises OSError with its words otherwise. A process in between is needed because a
-    new pid namespace begins with the next fork; it ends at once, and the caller inherits the child (as its subreaper, or as
-    process 1).
+    Returns its id once `body` has called `done()`; raises OSError with its words otherwise. A process in between is
+    needed because a new pid namespace begins with the next fork; it ends at once, and the caller inherits the child (as
+    its subreaper, or as process 1).
     """
     ours, theirs = channel_pair()
     between = os.fork()
@@ -107,10 +110,8 @@ def run_child(body, parent):
             body(done, parent)
             code = 0
     except BaseException as error:
-        try:
+        with contextlib.suppress(OSError):
             parent.send({"error": f"{type(error).__name__}: {error}"})
-        except OSError:
-            pass
     os._exit(code)
 
 

@@ -1,5 +1,6 @@
 """Giving up rights for good: users, capabilities, Landlock, system calls, limits."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -9,9 +10,9 @@ import sys
 
 from .kernel import (
     CLONE_NEWUSER,
-    PR_CAPBSET_DROP,
     PR_CAP_AMBIENT,
     PR_CAP_AMBIENT_CLEAR_ALL,
+    PR_CAPBSET_DROP,
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
     SYS_LANDLOCK_ADD,
@@ -33,10 +34,8 @@ def drop_rights(user):
     for number in range(64):
         prctl(PR_CAPBSET_DROP, number)
     if os.geteuid() != user:
-        try:
+        with contextlib.suppress(OSError):
             os.setgroups([])
-        except OSError:
-            pass
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     header = CapabilityHeader(0x20080522, 0)
@@ -91,16 +90,73 @@ def landlock(readable, writable):
     return done == 0
 
 
-# Calls no web app needs and the kernel's holes are often behind; numbers on x86-64 and on 64-bit ARM. Most need rights that
+# Calls no web app needs and the kernel's holes are often behind; numbers on x86-64 and on 64-bit ARM. Most need
+# rights that
 # are gone anyway; user namespaces, keys, io_uring, bpf and tracing do not.
 REFUSED = {
     "x86_64": (
-        0xC000003E, 56,
-        (101, 103, 155, 161, 163, 165, 166, 167, 169, 175, 176, 179, 246, 248, 249, 250, 272, 298, 304, 308, 310, 311, 313, 320, 321, 323),
+        0xC000003E,
+        56,
+        (
+            101,
+            103,
+            155,
+            161,
+            163,
+            165,
+            166,
+            167,
+            169,
+            175,
+            176,
+            179,
+            246,
+            248,
+            249,
+            250,
+            272,
+            298,
+            304,
+            308,
+            310,
+            311,
+            313,
+            320,
+            321,
+            323,
+        ),
     ),
     "aarch64": (
-        0xC00000B7, 220,
-        (117, 116, 41, 51, 89, 40, 39, 224, 142, 105, 106, 60, 104, 217, 218, 219, 97, 241, 265, 268, 270, 271, 273, 294, 280, 282),
+        0xC00000B7,
+        220,
+        (
+            117,
+            116,
+            41,
+            51,
+            89,
+            40,
+            39,
+            224,
+            142,
+            105,
+            106,
+            60,
+            104,
+            217,
+            218,
+            219,
+            97,
+            241,
+            265,
+            268,
+            270,
+            271,
+            273,
+            294,
+            280,
+            282,
+        ),
     ),
 }
 REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 442)
@@ -121,15 +177,26 @@ def refuse_calls():
     load, equal, at_least, any_of, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     refuse = (answer, 0, 0, SECCOMP_ERRNO | errno.EPERM)
     steps = [
-        (load, 0, 0, 4), (equal, 1, 0, architecture), refuse,
+        (load, 0, 0, 4),
+        (equal, 1, 0, architecture),
+        refuse,
         # The other numbering of the same processor.
-        (load, 0, 0, 0), (at_least, 0, 1, 0x40000000), refuse,
+        (load, 0, 0, 0),
+        (at_least, 0, 1, 0x40000000),
+        refuse,
         # Its flags are behind a pointer, so it cannot be judged; the C library falls back to the older call.
-        (equal, 0, 1, SYS_CLONE3), (answer, 0, 0, SECCOMP_ERRNO | errno.ENOSYS),
+        (equal, 0, 1, SYS_CLONE3),
+        (answer, 0, 0, SECCOMP_ERRNO | errno.ENOSYS),
     ]
     for number in (*numbers, *REFUSED_EVERYWHERE):
         steps += [(equal, 0, 1, number), refuse]
-    steps += [(equal, 0, 3, clone), (load, 0, 0, 16), (any_of, 0, 1, CLONE_NEWUSER), refuse, (answer, 0, 0, SECCOMP_ALLOW)]
+    steps += [
+        (equal, 0, 3, clone),
+        (load, 0, 0, 16),
+        (any_of, 0, 1, CLONE_NEWUSER),
+        refuse,
+        (answer, 0, 0, SECCOMP_ALLOW),
+    ]
     code = b"".join(struct.pack("=HBBI", *step) for step in steps)
     program = FilterProgram(len(steps), ctypes.cast(code, ctypes.c_void_p))
     check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program)), "seccomp")

@@ -1,5 +1,6 @@
 """The file system as an app or a zygote sees it."""
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -31,8 +32,20 @@ from .kernel import (
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 ETC_FOLDERS = ("ssl", "ca-certificates", "pki", "crypto-policies", "alternatives", "ld.so.conf.d", "fonts")
 ETC_FILES = (
-    "resolv.conf", "hosts", "nsswitch.conf", "host.conf", "gai.conf", "services", "protocols", "localtime", "timezone", "ca-certificates.conf",
-    "ld.so.cache", "ld.so.conf", "mime.types", "os-release",
+    "resolv.conf",
+    "hosts",
+    "nsswitch.conf",
+    "host.conf",
+    "gai.conf",
+    "services",
+    "protocols",
+    "localtime",
+    "timezone",
+    "ca-certificates.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "mime.types",
+    "os-release",
 )
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
@@ -54,7 +67,9 @@ def restrict(target, read_only):
     """Makes a bind without devices and set-user-id programs and, perhaps, read-only."""
     wanted = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if read_only else 0)
     attributes = MountAttributes(wanted, 0, 0, 0)
-    done = libc.syscall(SYS_MOUNT_SETATTR, -100, text(target), AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    done = libc.syscall(
+        SYS_MOUNT_SETATTR, -100, text(target), AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes)
+    )
     if done == 0:
         return
     # Before Linux 5.12. Flags that a mount came with are locked in a user namespace and have to be said again.
@@ -81,7 +96,8 @@ def build_root(binds, user):
     """Replaces the file system by a bare one. `binds` are (path now, path then, read only)."""
     os.umask(0o022)
     mount(None, "/", None, MS_REC | MS_SLAVE)
-    # The mount point only matters until the pivot: afterwards the old tree is whole again below /old, with its own /tmp.
+    # The mount point only matters until the pivot: afterwards the old tree is whole again below /old, with its
+    # own /tmp.
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m")
     os.mkdir("/tmp/old")
     check(libc.pivot_root(b"/tmp", b"/tmp/old"), "pivot_root")
@@ -115,11 +131,9 @@ def build_root(binds, user):
         os.makedirs(folder, exist_ok=True)
         mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={size}")
     os.mkdir("/proc")
-    try:
+    # Inside some containers a fresh one is not allowed. Most apps do without; the old one would show other processes.
+    with contextlib.suppress(OSError):
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    except OSError:
-        # Inside some containers a fresh one is not allowed. Most apps do without; the old one would show other processes.
-        pass
     for source, target, read_only in binds:
         bind("/old" + source, target, read_only)
     check(libc.umount2(b"/old", MNT_DETACH), "umount")
@@ -143,4 +157,6 @@ def read_old(path):
 
 def seal_root():
     flags = os.statvfs("/").f_flag
-    mount(None, "/", None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | (MS_RELATIME if flags & 4096 else 0))
+    mount(
+        None, "/", None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | (MS_RELATIME if flags & 4096 else 0)
+    )

@@ -1,5 +1,6 @@
 """The parent that has imported the environment's packages and forks apps."""
 
+import contextlib
 import gc
 import os
 import select
@@ -14,11 +15,34 @@ from .rights import drop_rights
 from .view import build_root, python_folders, seal_root
 
 PRELOAD = (
-    "asyncio", "email.utils", "http.cookies", "inspect", "logging.config", "json", "hmac", "hashlib", "urllib.request", "http.client",
-    "pydantic", "pydantic.deprecated.parse", "starlette.applications", "fastapi", "fastapi.responses", "fastapi.staticfiles",
-    "fastapi.templating", "fastapi.middleware.cors", "anyio._backends._asyncio", "multipart",
-    "uvicorn", "uvicorn.config", "uvicorn.server", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.websockets.websockets_sansio_impl", "uvloop", "httptools",
+    "asyncio",
+    "email.utils",
+    "http.cookies",
+    "inspect",
+    "logging.config",
+    "json",
+    "hmac",
+    "hashlib",
+    "urllib.request",
+    "http.client",
+    "pydantic",
+    "pydantic.deprecated.parse",
+    "starlette.applications",
+    "fastapi",
+    "fastapi.responses",
+    "fastapi.staticfiles",
+    "fastapi.templating",
+    "fastapi.middleware.cors",
+    "anyio._backends._asyncio",
+    "multipart",
+    "uvicorn",
+    "uvicorn.config",
+    "uvicorn.server",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+    "uvloop",
+    "httptools",
 )
 
 
@@ -26,7 +50,10 @@ def be_zygote(config, control, done, parent):
     """Process 1 of an environment's zone."""
     close_all_but([control.fileno(), parent.fileno()])
     os.setsid()
-    build_root([(path, path, True) for path in python_folders(config["environment"])] + [(config["slots"], "/slots", True)], config["user"])
+    build_root(
+        [(path, path, True) for path in python_folders(config["environment"])] + [(config["slots"], "/slots", True)],
+        config["user"],
+    )
     seal_root()
     drop_rights(config["user"])
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -36,10 +63,8 @@ def be_zygote(config, control, done, parent):
     os.chdir("/")
     enter_environment(config["environment"])
     for name in PRELOAD:
-        try:
+        with contextlib.suppress(BaseException):
             __import__(name)
-        except BaseException:
-            pass
     if len(os.listdir("/proc/self/task")) > 1:
         control.send({"error": "a package started a thread when imported"})
         os._exit(1)
@@ -60,7 +85,10 @@ def be_zygote(config, control, done, parent):
         process = None
         try:
             process = spawn(
-                lambda done, parent: be_init(start, descriptors, done, parent), app_namespaces(True), config["user"], privileged=False
+                lambda done, parent: be_init(start, descriptors, done, parent),
+                app_namespaces(True),
+                config["user"],
+                privileged=False,
             )
             handle = os.pidfd_open(process)
             control.send({"started": True}, [handle])
