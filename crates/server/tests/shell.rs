@@ -577,6 +577,7 @@ async fn a_newcomer_gets_a_place_in_an_app_that_is_open_to_all_and_loses_it_with
     .await
     .expect(303);
     eve.get("/view/notes/").await.expect(404);
+    assert!(!eve.get("/").await.text.contains("The notes"));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apps::App;
+use apps::{App, NextPath};
 use axum::response::Response;
 use http::StatusCode;
 use ids::Slug;
@@ -126,9 +126,9 @@ pub(super) async fn open(
     let app = actions::enter(&visit.context, caller, &slug).await?;
     let origin = visit.context.config.app_origin(&app.slug);
     // The app's host checks the path again; here it only has to be one.
-    let next = super::next::app_path(&hop.next);
+    let next = NextPath::parse(&hop.next);
     if hop.state.is_empty() {
-        return Ok(go(&start_address(&origin, next)));
+        return Ok(go(&start_address(&origin, next.as_str())));
     }
     if !is_state(&hop.state) {
         return Err(Error::bad_request(
@@ -139,7 +139,7 @@ pub(super) async fn open(
     let code = issue_handoff(&visit.context, &caller.session, app.id, &hop.state).await?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("code", code.expose())
-        .append_pair("next", next)
+        .append_pair("next", next.as_str())
         .finish();
     Ok(go(&format!("{origin}/.vestibule/handoff?{query}")))
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use apps::{App, DataMode, Member, Newcomers};
+use apps::{Access, App, NewcomerGroup};
 use ids::{GroupId, Slug};
 use serde_json::json;
-use storage::EventKind;
+use storage::{EventKind, Group};
 
-use super::share::group_of;
 use crate::{Context, Error, extract::Caller, random};
 
 /// The app of this slug, if the caller may go in; to everybody else it does not exist. Somebody who comes by themselves
@@ -18,18 +17,15 @@ pub async fn enter(context: &Context, caller: &Caller, slug: &Slug) -> Result<Ar
         .await?
         .ok_or_else(Error::not_found)?;
     let account = caller.account.id;
-    if app.owner == account {
-        return Ok(app);
-    }
-    let open_to_all = app.is_public || !app.requires_auth;
-    match context.member(app.id, account).await? {
-        Some(member) if member.invited || open_to_all => Ok(app),
-        None if open_to_all => {
-            take_place(context, caller, &app).await?;
-            Ok(app)
+    let member = context.member(app.id, account).await?;
+    match apps::access(&app, Some((account, member.as_deref()))) {
+        Access::Open(_) => {}
+        Access::Newcomer(_) => take_place(context, caller, &app).await?,
+        Access::AnonymousOpen | Access::SignInNeeded | Access::NoAccess => {
+            return Err(Error::not_found());
         }
-        _ => Err(Error::not_found()),
     }
+    Ok(app)
 }
 
 async fn take_place(context: &Context, caller: &Caller, app: &App) -> Result<(), Error> {
@@ -41,34 +37,25 @@ async fn take_place(context: &Context, caller: &Caller, app: &App) -> Result<(),
         .change(move |change| {
             // The flags and the place may have changed since they were read.
             let app = change.apps().find(id)?.ok_or_else(Error::not_found)?;
-            if app.requires_auth && !app.is_public {
-                return Err(Error::not_found());
-            }
-            if change.members().find(id, account.id)?.is_some() {
-                return Ok(());
-            }
-            let mode = match app.newcomers {
-                Newcomers::Join => DataMode::Join,
-                Newcomers::OwnGroup => DataMode::OwnCopy,
+            let present = change.members().find(id, account.id)?;
+            let group = match apps::access(&app, Some((account.id, present.as_ref()))) {
+                Access::Open(_) => return Ok(()),
+                Access::Newcomer(group) => group,
+                Access::AnonymousOpen | Access::SignInNeeded | Access::NoAccess => {
+                    return Err(Error::not_found());
+                }
             };
-            let group = group_of(
-                change,
-                &app,
-                mode,
-                fresh,
-                account.id,
-                &account.username,
-                now,
-            )?;
-            change.members().upsert(&Member {
-                app: id,
-                account: account.id,
-                group,
-                mode,
-                invited: false,
-                created_at: now,
-                last_seen_at: None,
-            })?;
+            if group == NewcomerGroup::Fresh {
+                change.groups().insert(&Group {
+                    id: fresh,
+                    app: id,
+                    account: Some(account.id),
+                    label: account.username.clone(),
+                    created_at: now,
+                })?;
+            }
+            let member = apps::newcomer(&app, account.id, fresh, now);
+            change.members().upsert(&member)?;
             change.event_with(
                 EventKind::MembershipChanged,
                 id,

@@ -33,7 +33,14 @@ pub async fn list(context: &Context, caller: &Caller) -> Result<Lists, Error> {
         .storage
         .scan(move |tx| {
             let mine = tx.apps().list_by_owner(account)?;
-            let shared = tx.apps().list_shared_with(account)?;
+            // Who came by themselves has no business in an app that is no longer open to all.
+            let mut shared = Vec::new();
+            for app in tx.apps().list_shared_with(account)? {
+                let member = tx.members().find(app.id, account)?;
+                if apps::is_listed(&app, account, member.as_ref()) {
+                    shared.push(app);
+                }
+            }
             Ok(Lists {
                 mine: all_listed(tx, mine)?,
                 shared: all_listed(tx, shared)?,
