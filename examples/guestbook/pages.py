@@ -35,6 +35,7 @@ def home(
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
   <title>Guestbook</title>
+  <link rel="icon" href="static/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="static/guestbook.css">
   <script type="module" src="static/guestbook.js"></script>
 </head>
