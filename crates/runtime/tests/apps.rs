@@ -316,12 +316,14 @@ async fn the_lesser_sandboxes_hold_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sandbox_at_all_still_starts_and_stops_whole() {
     let bench = Bench::with(|settings| settings.sandbox = SandboxPolicy::Off).await;
-    let app = bench.start("free", EVAL).await;
-    let daemon = "subprocess.Popen(['sleep', '1000'], start_new_session=True).pid";
-    let daemon: i32 = ask(&app, daemon).await.parse().unwrap();
-    assert!(exists(daemon));
-    app.stop(Duration::from_secs(5)).await;
-    assert!(!exists(daemon));
+    for grace in [Duration::from_secs(5), Duration::ZERO] {
+        let app = bench.start("free", EVAL).await;
+        let daemon = "subprocess.Popen(['sleep', '1000'], start_new_session=True).pid";
+        let daemon: i32 = ask(&app, daemon).await.parse().unwrap();
+        assert!(exists(daemon));
+        app.stop(grace).await;
+        assert!(!exists(daemon));
+    }
 }
 
 fn is_root() -> bool {

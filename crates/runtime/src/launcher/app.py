@@ -4,12 +4,14 @@ import contextlib
 import errno
 import glob
 import os
+import signal
 import site
 import socket
 import sys
 import traceback
 import types
 
+from .kernel import PR_SET_PDEATHSIG, prctl
 from .messages import close_all_but
 from .namespaces import reset_signals
 from .rights import drop_rights, landlock, limit, refuse_calls
@@ -71,6 +73,8 @@ def confine(start):
             raise OSError(errno.EPERM, "Landlock could not be applied")
     else:
         os.makedirs(start["inside"]["tmp"], exist_ok=True)
+    # Where no pid namespace ends us, the end of init does.
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if sandbox != "off":
         refuse_calls()
     limits = start["limits"]

@@ -22,7 +22,7 @@ import signal
 import socket
 
 from .app import give
-from .init import app_namespaces, be_init
+from .init import app_namespaces, be_init, end_descendants
 from .kernel import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -133,12 +133,19 @@ class Launcher:
             name = message["id"]
             if message["do"] == "signal":
                 if name in self.handles:
-                    signal.pidfd_send_signal(self.handles[name], message["signal"])
+                    number = message["signal"]
+                    # Without a pid namespace a killed init leaves the rest behind; asked so, it kills them first.
+                    if number == signal.SIGKILL and self.config["sandbox"] != "namespaces":
+                        number = signal.SIGUSR1
+                    signal.pidfd_send_signal(self.handles[name], number)
             elif message["do"] == "forget":
                 if name in self.handles:
                     handle = self.handles.pop(name)
                     # Its pipes close a moment before it is gone for good; the handle becomes readable then.
                     select.select([handle], [], [], 2)
+                    if self.config["sandbox"] != "namespaces":
+                        # Should init have been killed by others, its orphans came to us; we serve no other app.
+                        end_descendants()
                     os.close(handle)
                 self.clear_slot(name)
             return {"done": True}
