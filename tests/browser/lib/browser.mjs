@@ -21,6 +21,7 @@ export class Person {
   static async at(browser, server, options = {}) {
     const person = new Person();
     person.context = await browser.newContext({ baseURL: server.shell, ...options });
+    person.context.setDefaultTimeout(15_000);
     person.page = await person.context.newPage();
     person.server = server;
     person.problems = [];
@@ -37,6 +38,12 @@ export class Person {
     await this.page.locator('input[name="password"]').fill(password);
     await this.page.locator('form[action^="/signin"] button[type="submit"]').click();
     await this.page.waitForURL((url) => url.pathname !== "/signin");
+  }
+
+  /** The cookies this person would send to an app, as a header. */
+  async cookies(origin) {
+    const cookies = await this.context.cookies(origin);
+    return { cookie: cookies.map(({ name, value }) => `${name}=${value}`).join("; ") };
   }
 
   /** Keeps a picture when VESTIBULE_SCREENSHOTS names a folder; for people to look at. */

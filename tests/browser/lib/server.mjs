@@ -2,6 +2,7 @@
 
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,6 +94,18 @@ export class Server {
   /** The origin of an app. */
   app(slug) {
     return `http://${slug}.localhost:${this.port}`;
+  }
+
+  /** The status of a plain request to an app; node does not know that `*.localhost` is this machine. */
+  async status(slug, path, headers = {}) {
+    return new Promise((resolve, reject) => {
+      const host = new URL(this.app(slug)).host;
+      const request = get({ host: "127.0.0.1", port: this.port, path, headers: { ...headers, host } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      request.once("error", reject);
+    });
   }
 
   /** Stops as Ctrl-C does, and fails the test when that was not clean. */
