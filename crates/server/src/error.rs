@@ -73,6 +73,12 @@ impl Error {
         .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 401: the call needs a viewer.
+    pub fn viewer_required() -> Self {
+        let message = "This needs a signed-in viewer; open the app again.";
+        Self::new(StatusCode::UNAUTHORIZED, "viewer_required", message)
+    }
+
     /// 403: it is known who is calling, and they may not.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
@@ -144,7 +150,7 @@ impl Error {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "bad_field",
-            problem.to_string(),
+            sentence(problem),
         )
         .with("field", field)
     }
@@ -196,6 +202,112 @@ impl From<storage::Error> for Error {
             | Storage::Aborted
             | Storage::Database { .. } => Self::internal(&error),
         }
+    }
+}
+
+impl From<accounts::EmailError> for Error {
+    fn from(error: accounts::EmailError) -> Self {
+        Self::field("email", error)
+    }
+}
+
+impl From<accounts::UsernameError> for Error {
+    fn from(error: accounts::UsernameError) -> Self {
+        Self::field("username", error)
+    }
+}
+
+impl From<accounts::PasswordError> for Error {
+    fn from(error: accounts::PasswordError) -> Self {
+        Self::field("password", error)
+    }
+}
+
+impl From<apps::InviteRefusal> for Error {
+    fn from(refusal: apps::InviteRefusal) -> Self {
+        use apps::InviteRefusal as Refusal;
+        let status = match refusal {
+            Refusal::Accepted | Refusal::Revoked | Refusal::Expired => StatusCode::GONE,
+            Refusal::OtherAddress => StatusCode::FORBIDDEN,
+        };
+        let code = match refusal {
+            Refusal::Accepted => "invite_accepted",
+            Refusal::Revoked => "invite_revoked",
+            Refusal::Expired => "invite_expired",
+            Refusal::OtherAddress => "invite_for_another",
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<apps::TooManyAddresses> for Error {
+    fn from(error: apps::TooManyAddresses) -> Self {
+        Self::bad_request("too_many_addresses", sentence(error))
+    }
+}
+
+impl From<apps::TextError> for Error {
+    fn from(error: apps::TextError) -> Self {
+        Self::bad_request("bad_name", sentence(error))
+    }
+}
+
+impl From<kv::KeyError> for Error {
+    fn from(error: kv::KeyError) -> Self {
+        Self::bad_request("bad_key", sentence(error))
+    }
+}
+
+impl From<kv::ValueError> for Error {
+    fn from(error: kv::ValueError) -> Self {
+        match error {
+            kv::ValueError::TooLarge { bytes, limit } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "value_too_large",
+                sentence(&error),
+            )
+            .with("size", bytes)
+            .with("limit", limit),
+            kv::ValueError::NotJson { .. } | kv::ValueError::TooDeep => {
+                Self::bad_request("bad_value", sentence(error))
+            }
+        }
+    }
+}
+
+impl From<kv::AppendError> for Error {
+    fn from(error: kv::AppendError) -> Self {
+        Self::bad_request("not_a_list", sentence(error))
+    }
+}
+
+impl From<kv::IncrementError> for Error {
+    fn from(error: kv::IncrementError) -> Self {
+        let code = match error {
+            kv::IncrementError::NotANumber { .. } => "not_a_number",
+            kv::IncrementError::Overflow => "out_of_range",
+        };
+        Self::bad_request(code, sentence(error))
+    }
+}
+
+impl From<kv::ViewerRequired> for Error {
+    fn from(_: kv::ViewerRequired) -> Self {
+        Self::viewer_required()
+    }
+}
+
+/// A rule's text as a sentence.
+fn sentence(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first
+            .to_uppercase()
+            .chain(characters)
+            .chain(['.'])
+            .collect(),
+        None => text,
     }
 }
 

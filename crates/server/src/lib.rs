@@ -18,7 +18,6 @@ pub mod hosting;
 pub mod keys;
 mod metrics;
 mod middleware;
-mod phc;
 pub mod random;
 pub mod routes;
 mod serve;

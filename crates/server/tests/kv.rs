@@ -230,7 +230,7 @@ async fn incr_counts_and_refuses_what_is_no_number() {
     Answer::to(kv.request(Some(&kv.owner), "POST", "/text/append").json(&1))
         .await
         .expect(400);
-    incr("n", json!({"by": "much"})).await.expect(422);
+    incr("n", json!({"by": "much"})).await.expect(400);
 }
 
 #[tokio::test]
@@ -377,6 +377,15 @@ async fn an_anonymous_request_reads_what_is_open_and_writes_nothing() {
     kv.put(None, "shared:list", &json!([1])).await.expect(204);
     kv.put(None, "public:title", &json!("t")).await.expect(204);
     kv.put(None, "draft", &json!("server's")).await.expect(204);
+    // While the gate is closed nothing anonymous should get this far; if it does it finds nothing.
+    Answer::to(anonymous("GET", "/shared:list"))
+        .await
+        .expect(404);
+    let open = json!({"requires_auth": false});
+    kv.server
+        .call("PATCH", "/v1/apps/notes", Some(&kv.owner.token), Some(open))
+        .await
+        .expect(200);
     Answer::to(anonymous("GET", "/shared:list"))
         .await
         .expect(200);

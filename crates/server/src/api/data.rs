@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use kv::Entry;
+use kv::{Entry, Number};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 use storage::Expected;
 
 use crate::{
@@ -42,15 +42,10 @@ pub(super) struct ListQuery {
     pub(super) prefix: String,
 }
 
-/// The body of `incr`.
+/// The body of `incr`: what to add, 1 unless said otherwise.
 #[derive(Debug, Deserialize)]
 struct Incr {
-    #[serde(default = "one")]
-    by: i64,
-}
-
-const fn one() -> i64 {
-    1
+    by: Option<Box<RawValue>>,
 }
 
 async fn list(
@@ -111,9 +106,20 @@ async fn incr(
     key: Key,
     Json(body): Json<Incr>,
 ) -> Result<Response, Error> {
-    let (value, version) =
-        actions::incr(&context, &caller.app, caller.lane, &key.0, body.by).await?;
-    Ok(axum::Json(json!({"value": value, "version": version})).into_response())
+    let by = body
+        .by
+        .map_or(Ok(Number::Whole(1)), |by| Number::parse(by.get()))?;
+    let (sum, version) = actions::increment(&context, &caller.app, caller.lane, &key.0, by).await?;
+    // The sum prints as JSON, a fraction as a fraction.
+    let body = format!(r#"{{"value":{sum},"version":{version}}}"#);
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        body,
+    )
+        .into_response())
 }
 
 /// The key in the path, percent-decoded.

@@ -6,13 +6,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
+use kv::Lane;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::data::{ListQuery, answer, expected, missing};
 use crate::{
     Context, Error,
-    actions::kv::{self as actions, Lane},
+    actions::kv as actions,
     extract::{OwnedApp, Path, Query},
     routes::Routes,
 };
@@ -48,10 +49,7 @@ impl FromRequestParts<Context> for OwnerLane {
                 "Personal keys are for their viewer alone; the owner cannot read them.",
             ));
         }
-        let lane = Lane::Viewer {
-            account: own,
-            group: owned.app.default_group,
-        };
+        let lane = actions::owner_lane(&owned.app, owned.app.default_group);
         Ok(Self { owned, lane })
     }
 }

@@ -72,3 +72,13 @@ impl TokenAlgorithm {
         }
     }
 }
+
+impl Accounts {
+    /// How long sessions live.
+    pub const fn lifetimes(&self) -> accounts::Lifetimes {
+        accounts::Lifetimes {
+            idle: self.session_idle.duration(),
+            absolute: self.session_lifetime.duration(),
+        }
+    }
+}

@@ -6,12 +6,13 @@ use apps::App;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::{HeaderMap, header, request::Parts};
 use ids::AppId;
+use kv::Lane;
 use token::viewer;
 
 use super::credentials::bearer;
 use crate::{
     Context, Error,
-    actions::kv::{Lane, viewer_required},
+    actions::kv::{anonymous_lane, server_lane},
     gateway::{House as _, Standing},
 };
 
@@ -70,8 +71,8 @@ impl FromRequestParts<Context> for AppCaller {
         let app = context.app(id).await?.ok_or_else(Error::unauthorized)?;
         let lane = match (token, lane_header(headers)?) {
             (Some(token), _) => viewer_lane(context, &app, token, is_app).await?,
-            (None, Some(())) => Lane::Anonymous,
-            (None, None) => Lane::Server,
+            (None, Some(())) => anonymous_lane(&app),
+            (None, None) => server_lane(&app),
         };
         Ok(Self { app, lane })
     }
@@ -80,7 +81,7 @@ impl FromRequestParts<Context> for AppCaller {
 fn viewer_token(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let mut found = None;
     for value in VIEWER_HEADERS.iter().filter_map(|name| headers.get(*name)) {
-        let text = value.to_str().map_err(|_| viewer_required())?.trim();
+        let text = value.to_str().map_err(|_| Error::viewer_required())?.trim();
         if !text.is_empty() && found.is_none() {
             found = Some(text);
         }
@@ -113,7 +114,7 @@ async fn viewer_lane(
     let grace = if is_app { APP_GRACE } else { Duration::ZERO };
     let cap = context.master_key.viewer_cap_key();
     let trusted = viewer::verify_cap(token, app.id, &cap, context.now(), grace)
-        .map_err(|_| viewer_required())?;
+        .map_err(|_| Error::viewer_required())?;
     match context
         .find_standing(app, trusted.session, trusted.account)
         .await?
@@ -122,6 +123,6 @@ async fn viewer_lane(
             account: trusted.account,
             group: person.group,
         }),
-        Standing::SignedOut | Standing::NoAccess => Err(viewer_required()),
+        Standing::SignedOut | Standing::NoAccess => Err(Error::viewer_required()),
     }
 }

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use accounts::Session;
+use accounts::{Session, SessionRefusal, Touch};
 use ids::SessionId;
-use jiff::{SignedDuration, Timestamp};
 use token::{OpaqueKind, OpaqueToken};
 
 use crate::{Context, Error, extract::Caller};
-
-/// A session's last use is written at most this often.
-const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Who holds this session token, if it is one, its session lives and the account is active.
 pub async fn authenticate(context: &Context, token: &str) -> Result<Option<Caller>, Error> {
@@ -37,55 +33,53 @@ pub async fn authenticate_session(
 
 async fn standing(context: &Context, mut session: Arc<Session>) -> Result<Option<Caller>, Error> {
     let now = context.now();
-    if session.ended.is_none() && !is_live(&session, now) {
-        // Another server may have noted a use since this record was read.
-        context.caches.forget_session(session.id);
-        match context.session(session.id).await? {
-            Some(current) => session = current,
-            None => return Ok(None),
-        }
-    }
-    if !is_live(&session, now) {
-        return Ok(None);
-    }
-    let Some(account) = context
-        .account(session.account)
-        .await?
-        .filter(|account| account.active)
-    else {
+    let Some(account) = context.account(session.account).await? else {
         return Ok(None);
     };
-    if now.duration_since(session.last_seen_at) >= TOUCH_EVERY {
-        session = touch(context, &session, now).await?;
+    let mut refusal = accounts::check(&session, &account, now).err();
+    if refusal == Some(SessionRefusal::Expired) {
+        // Another server may have noted a use since this record was read.
+        context.caches.forget_session(session.id);
+        let Some(current) = context.session(session.id).await? else {
+            return Ok(None);
+        };
+        session = current;
+        refusal = accounts::check(&session, &account, now).err();
+    }
+    if refusal.is_some() {
+        return Ok(None);
+    }
+    if let Some(touch) = accounts::touch(&session, now, context.config.accounts.lifetimes()) {
+        session = note_use(context, &session, touch).await?;
     }
     Ok(Some(Caller { account, session }))
 }
 
-fn is_live(session: &Session, now: Timestamp) -> bool {
-    session.ended.is_none() && now < session.idle_expires_at && now < session.expires_at
-}
-
 /// Notes that a session was used, which puts off its idle expiry.
-async fn touch(
+async fn note_use(
     context: &Context,
     session: &Session,
-    now: Timestamp,
+    touch: Touch,
 ) -> Result<Arc<Session>, Error> {
-    let idle = now + context.config.accounts.session_idle.signed();
-    let touched = Session {
-        last_seen_at: now,
-        idle_expires_at: idle.min(session.expires_at),
-        ..session.clone()
-    };
-    let (id, idle_expires_at) = (touched.id, touched.idle_expires_at);
+    let (
+        id,
+        Touch {
+            last_seen_at,
+            idle_expires_at,
+        },
+    ) = (session.id, touch);
     let written = context
         .storage
-        .write(move |tx| tx.sessions().touch(id, now, idle_expires_at))
+        .write(move |tx| tx.sessions().touch(id, last_seen_at, idle_expires_at))
         .await;
     context.caches.forget_session(id);
     match written {
         // It ended in the meantime: this request was still in time, the next one is not.
-        Ok(()) | Err(storage::Error::NotFound { .. }) => Ok(Arc::new(touched)),
+        Ok(()) | Err(storage::Error::NotFound { .. }) => Ok(Arc::new(Session {
+            last_seen_at,
+            idle_expires_at,
+            ..session.clone()
+        })),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,10 +1,10 @@
 //! Changing one's password.
 
-use accounts::{EndReason, Ended};
+use accounts::{EndReason, Ended, Password};
 use secret::SecretString;
 use storage::EventKind;
 
-use super::{new_account::rules, passwords, sessions};
+use super::{passwords, sessions};
 use crate::{Context, Error, extract::Caller};
 
 /// Changes the caller's password. Every other session ends and every access token issued before is worthless.
@@ -14,7 +14,7 @@ pub async fn change_password(
     current: &SecretString,
     new: SecretString,
 ) -> Result<(), Error> {
-    rules::password(&new)?;
+    let new = Password::parse(new, &[&caller.account.email, &caller.account.username])?;
     let (id, now) = (caller.account.id, context.now());
     let stored = context
         .storage
@@ -25,7 +25,7 @@ pub async fn change_password(
     if !verdict.matches {
         return Err(Error::field(
             "current_password",
-            "The current password is wrong.",
+            "the current password is wrong",
         ));
     }
     let hashed = passwords::hash(context, new).await?;
@@ -34,12 +34,10 @@ pub async fn change_password(
         .change(move |change| {
             let mut account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
             // Two changes at once: the second one's check was of a password that is no longer in force.
-            if account.password.as_ref().map(SecretString::expose)
-                != stored.as_ref().map(SecretString::expose)
-            {
+            if !passwords::is_same(account.password.as_ref(), stored.as_ref()) {
                 return Err(Error::field(
                     "current_password",
-                    "The password was changed just now; try again.",
+                    "the password was changed just now; try again",
                 ));
             }
             account.password = Some(hashed.clone());

@@ -3,7 +3,7 @@
 use accounts::Account;
 use storage::EventKind;
 
-use super::new_account::rules;
+use super::new_account;
 use crate::{Context, Error, extract::Caller};
 
 /// Changes the caller's full name; `None` takes it away.
@@ -12,7 +12,7 @@ pub async fn change_full_name(
     caller: &Caller,
     full_name: Option<String>,
 ) -> Result<(), Error> {
-    let full_name = rules::full_name(full_name.as_deref().unwrap_or_default())?;
+    let full_name = new_account::full_name(full_name.as_deref().unwrap_or_default())?;
     let (id, now) = (caller.account.id, context.now());
     context
         .change(move |change| {

@@ -13,7 +13,7 @@ pub async fn create_account(
     role: Role,
 ) -> Result<Account, Error> {
     let account = account
-        .check()?
+        .check_official()?
         .hash(context)
         .await?
         .record(role, context.now());

@@ -20,7 +20,6 @@ pub use change_password::change_password;
 pub use change_profile::change_full_name;
 pub use create_account::create_account;
 pub use new_account::NewAccount;
-pub(crate) use new_account::rules::email as email_address;
 pub use owner::{complete_setup, ensure_owner, is_setup_open, owner, owner_link};
 pub use sessions::{SignedIn, end_session, list_sessions, sign_out, sign_out_everywhere};
 pub use sign_in::{

@@ -105,7 +105,7 @@ pub async fn complete_setup(
     device: &str,
 ) -> Result<SignedIn, Error> {
     let digest = links::digest(token)?;
-    let account = account.check()?;
+    let account = account.check_official()?;
     if !is_setup_open(context, token).await? {
         // Before the hash, so that nobody without a link can make the server work.
         return Err(links::used_up());

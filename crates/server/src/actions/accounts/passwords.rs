@@ -1,30 +1,19 @@
 //! Hashing and checking passwords on the hash threads.
 
-use accounts::Account;
+use accounts::{Account, HashParameters, Password, Verdict};
 use ids::AccountId;
 use secret::SecretString;
 
-use crate::{Context, Error, phc, random};
-
-/// What a check found.
-pub(super) struct Verdict {
-    /// The password is right.
-    pub(super) matches: bool,
-    /// It is right but was hashed at another cost than is configured now.
-    pub(super) outdated: bool,
-}
+use crate::{Context, Error, config, random};
 
 /// Hashes a new password.
-pub(super) async fn hash(context: &Context, password: SecretString) -> Result<SecretString, Error> {
-    let (cost, salt) = (
-        phc::Cost::of(&context.config.accounts),
-        random::bytes::<16>(),
-    );
+pub(super) async fn hash(context: &Context, password: Password) -> Result<SecretString, Error> {
+    let (parameters, salt) = (parameters(&context.config.accounts), random::bytes());
     let hashed = context
         .hasher
-        .run(move |memory| phc::hash(&password, &salt, cost, memory))
+        .run(move |memory| accounts::hash(&password, salt, parameters, memory))
         .await?;
-    Ok(hashed)
+    hashed.map_err(|cause| Error::internal(&cause))
 }
 
 /// Checks a password. Without a stored one the same work is done for nothing, so that time tells nothing.
@@ -33,41 +22,52 @@ pub(super) async fn verify(
     stored: Option<SecretString>,
     password: SecretString,
 ) -> Result<Verdict, Error> {
-    let cost = phc::Cost::of(&context.config.accounts);
-    let verdict = context.hasher.run(move |memory| match stored {
-        Some(stored) => {
-            let matches = phc::verify(&password, &stored, memory);
-            Verdict {
-                matches,
-                outdated: matches && !phc::is_of_cost(&stored, cost),
-            }
-        }
-        None => {
-            phc::hash(&password, &[0; 16], cost, memory);
-            Verdict {
-                matches: false,
-                outdated: false,
-            }
-        }
-    });
-    Ok(verdict.await?)
+    let parameters = parameters(&context.config.accounts);
+    let check =
+        move |memory: &mut _| accounts::verify(&password, stored.as_ref(), parameters, memory);
+    let verdict = context.hasher.run(check).await?;
+    verdict.map_err(|cause| Error::internal(&cause))
 }
 
-/// Hashes a password anew at the configured cost.
+/// Hashes a password anew at the cost of today. `stored` is the hash it was checked against: when another one is in
+/// force by now, that one stays.
 pub(super) async fn renew(
     context: &Context,
     id: AccountId,
+    stored: Option<SecretString>,
     password: SecretString,
 ) -> Result<(), Error> {
+    // A password from before today's rules stays hashed as it is.
+    let Ok(password) = Password::parse(password, &[]) else {
+        return Ok(());
+    };
     let hashed = hash(context, password).await?;
     context
         .change(move |change| {
             let account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
-            change.accounts().update(&Account {
-                password: Some(hashed.clone()),
-                ..account
-            })?;
+            if is_same(account.password.as_ref(), stored.as_ref()) {
+                change.accounts().update(&Account {
+                    password: Some(hashed.clone()),
+                    ..account
+                })?;
+            }
             Ok(())
         })
         .await
+}
+
+/// Whether two stored hashes are the same text.
+pub(super) fn is_same(a: Option<&SecretString>, b: Option<&SecretString>) -> bool {
+    a.map(SecretString::expose) == b.map(SecretString::expose)
+}
+
+fn parameters(settings: &config::Accounts) -> HashParameters {
+    let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let lanes = number(settings.argon2_lanes.get());
+    HashParameters {
+        // The least that the lanes need, whatever was written down.
+        memory_kib: number(settings.argon2_memory_kib.get()).max(8 * lanes),
+        passes: number(settings.argon2_passes.get()),
+        lanes,
+    }
 }

@@ -10,9 +10,6 @@ use token::{OpaqueKind, OpaqueToken};
 
 use crate::{Change, Context, Error, extract::Caller, random};
 
-/// Longest device text, in characters.
-const LONGEST_DEVICE: usize = 200;
-
 /// Somebody who has just signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -52,20 +49,14 @@ impl NewSession {
     ) -> Self {
         let now = context.now();
         let (milliseconds, bytes) = random::id_parts(now);
-        let accounts = &context.config.accounts;
-        let expires_at = now + accounts.session_lifetime.signed();
-        let session = Session {
-            id: SessionId::new(milliseconds, bytes),
+        let id = SessionId::new(milliseconds, bytes);
+        let new = accounts::NewSession {
+            id,
             account,
-            created_by: origin,
-            device: device_text(device),
-            active_workspace: None,
-            created_at: now,
-            last_seen_at: now,
-            idle_expires_at: expires_at.min(now + accounts.session_idle.signed()),
-            expires_at,
-            ended: None,
+            origin,
+            device,
         };
+        let session = accounts::start(new, now, context.config.accounts.lifetimes());
         Self {
             token: Arc::new(token),
             session,
@@ -101,19 +92,6 @@ impl NewSession {
                 ..account
             },
         }
-    }
-}
-
-/// A device text as it is kept: outside text, shown in lists.
-fn device_text(device: &str) -> String {
-    let clean: String = device
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_DEVICE)
-        .collect();
-    match clean.trim() {
-        "" => "unknown device".to_owned(),
-        text => text.to_owned(),
     }
 }
 

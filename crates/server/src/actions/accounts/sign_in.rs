@@ -1,6 +1,6 @@
 //! Signing in by password or by a one-time link.
 
-use accounts::{Account, SessionOrigin};
+use accounts::{Account, SessionOrigin, Verdict};
 use ids::AccountId;
 use secret::SecretString;
 
@@ -57,7 +57,13 @@ pub(super) async fn check_password(
     };
     attempt.succeeded();
     if verdict.outdated {
-        passwords::renew(context, account.id, credentials.password).await?;
+        passwords::renew(
+            context,
+            account.id,
+            account.password.clone(),
+            credentials.password,
+        )
+        .await?;
     }
     Ok(account)
 }
@@ -66,7 +72,7 @@ async fn check(
     context: &Context,
     login: String,
     password: SecretString,
-) -> Result<(Option<Account>, passwords::Verdict), Error> {
+) -> Result<(Option<Account>, Verdict), Error> {
     let found = if login.contains('\0') {
         None
     } else {

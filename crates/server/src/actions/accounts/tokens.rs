@@ -1,8 +1,11 @@
 //! Access and refresh tokens on top of a session.
 
-use accounts::{Account, EndReason, Ended, RefreshToken, Session, SessionOrigin};
+use accounts::{
+    Account, EndReason, Ended, RefreshToken, Session, SessionOrigin, SessionRefusal,
+    refresh::{Decision, issue, redeem},
+};
 use ids::SessionId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secret::SecretString;
 use storage::EventKind;
 use token::{AccessClaims, Expectations, OpaqueKind, OpaqueToken, TokenType};
@@ -13,9 +16,6 @@ use super::{
     sign_in::{check_password, wrong_credentials},
 };
 use crate::{Change, Context, Error, extract::Caller, random};
-
-/// How long after its successor was first used a used refresh token still counts as a late twin, not as stolen.
-const TWIN_GRACE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a login or refresh gives.
 #[derive(Debug)]
@@ -87,42 +87,45 @@ pub async fn refresh(
     let successor = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
     let successor_digest = successor.digest();
     let (refresh_idle, session_idle) = (
-        context.config.accounts.refresh_idle.signed(),
-        context.config.accounts.session_idle.signed(),
+        context.config.accounts.refresh_idle.duration(),
+        context.config.accounts.session_idle.duration(),
     );
     let exchanged = context
         .change(move |change| {
             let Some(old) = change.refresh_tokens().find(digest)? else {
                 return Ok(Err(RefreshRefusal::Invalid));
             };
-            let session = change.sessions().find(old.session)?;
-            let Some(session) =
-                session.filter(|session| session.ended.is_none() && now < session.expires_at)
-            else {
+            let Some(session) = change.sessions().find(old.session)? else {
                 return Ok(Err(RefreshRefusal::Invalid));
             };
-            let account = change.accounts().find(session.account)?;
-            let Some(account) = account.filter(|account| account.active) else {
+            let Some(account) = change.accounts().find(session.account)? else {
                 return Ok(Err(RefreshRefusal::Inactive));
             };
-            if let Some((_, successor)) = old.used {
-                return reused(change, &session, successor, now).map(Err);
-            }
-            if now >= old.expires_at {
-                return Ok(Err(RefreshRefusal::Expired));
+            let successor_used_at = change.refresh_tokens().first_successor_use(digest)?;
+            match redeem(&old, successor_used_at, &session, &account, now) {
+                Decision::Rotate => {}
+                Decision::LateTwin => return Ok(Err(RefreshRefusal::LateTwin)),
+                Decision::Reused => return end_reused(change, &session, now).map(Err),
+                Decision::Expired => return Ok(Err(RefreshRefusal::Expired)),
+                Decision::SessionOver(SessionRefusal::AccountDisabled) => {
+                    return Ok(Err(RefreshRefusal::Inactive));
+                }
+                Decision::SessionOver(_) => return Ok(Err(RefreshRefusal::Invalid)),
             }
             let expires_at = session.expires_at.min(now + refresh_idle);
             change
                 .refresh_tokens()
                 .mark_used(digest, now, successor_digest)?;
-            change.refresh_tokens().insert(&RefreshToken {
-                digest: successor_digest,
-                session: session.id,
-                parent: Some(digest),
-                issued_at: now,
-                expires_at,
-                used: None,
-            })?;
+            let next = issue(
+                successor_digest,
+                Some(digest),
+                session.id,
+                now,
+                refresh_idle,
+            );
+            change
+                .refresh_tokens()
+                .insert(&RefreshToken { expires_at, ..next })?;
             change
                 .sessions()
                 .touch(session.id, now, session.expires_at.min(now + session_idle))?;
@@ -149,32 +152,21 @@ pub async fn refresh(
     }))
 }
 
-/// Tells a late twin from a thief, and ends the session for the latter.
-fn reused(
+/// Ends the session of a refresh token that somebody else kept a copy of.
+fn end_reused(
     change: &mut Change<'_>,
     session: &Session,
-    successor: [u8; 32],
     now: Timestamp,
 ) -> Result<RefreshRefusal, Error> {
-    let successor_used = change
-        .refresh_tokens()
-        .find(successor)?
-        .and_then(|successor| successor.used);
-    match successor_used {
-        Some((at, _)) if now >= at + TWIN_GRACE => {
-            change.sessions().end(
-                session.id,
-                Ended {
-                    at: now,
-                    reason: EndReason::RefreshReused,
-                },
-            )?;
-            change.event(EventKind::SessionEnded, session.id)?;
-            tracing::warn!(session.id = %session.id, "a used refresh token came back; its session was ended");
-            Ok(RefreshRefusal::Reused)
-        }
-        _ => Ok(RefreshRefusal::LateTwin),
-    }
+    change.sessions().end(
+        session.id,
+        Ended {
+            at: now,
+            reason: EndReason::RefreshReused,
+        },
+    )?;
+    change.event(EventKind::SessionEnded, session.id)?;
+    Ok(RefreshRefusal::Reused)
 }
 
 /// Who holds this access token, if it is good and what it stands on still stands.

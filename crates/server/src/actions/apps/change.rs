@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use apps::{App, Newcomers};
+use apps::{App, AppName, Newcomers};
 use storage::EventKind;
 
 use crate::{Context, Error, extract::OwnedApp};
-
-/// Longest display name, in characters.
-const LONGEST_NAME: usize = 80;
 
 /// What is to change; `None` stays as it is. The two flags are never derived from each other.
 #[derive(Debug, Clone, Default)]
@@ -29,12 +26,14 @@ pub async fn change(
     owned: &OwnedApp,
     changes: Changes,
 ) -> Result<Arc<App>, Error> {
-    let name = changes.name.as_deref().map(checked_name).transpose()?;
+    let name = changes.name.as_deref().map(AppName::parse).transpose()?;
     let (id, now) = (owned.app.id, context.now());
     let changed = context.change(move |change| {
         let old = change.apps().find(id)?.ok_or_else(Error::not_found)?;
         let new = App {
-            name: name.clone().unwrap_or_else(|| old.name.clone()),
+            name: name
+                .as_ref()
+                .map_or_else(|| old.name.clone(), |name| name.as_str().to_owned()),
             is_public: changes.is_public.unwrap_or(old.is_public),
             requires_auth: changes.requires_auth.unwrap_or(old.requires_auth),
             newcomers: changes.newcomers.unwrap_or(old.newcomers),
@@ -58,19 +57,6 @@ pub async fn change(
         Ok(new)
     });
     changed.await.map(Arc::new)
-}
-
-/// A display name as it is kept.
-pub(crate) fn checked_name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    let fits =
-        (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    fits.then(|| name.to_owned()).ok_or_else(|| {
-        Error::bad_request(
-            "bad_name",
-            "A name has 1 to 80 characters and no control characters.",
-        )
-    })
 }
 
 /// Reads what newcomers get from its name on the wire.

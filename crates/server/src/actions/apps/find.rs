@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apps::App;
+use apps::{Access, App};
 use ids::Slug;
 
 use crate::{Context, Error, extract::Caller};
@@ -16,7 +16,8 @@ pub async fn find_visible(
     let Some(app) = context.app_by_slug(slug).await? else {
         return Ok(None);
     };
-    let visible = app.owner == caller.account.id
-        || context.member(app.id, caller.account.id).await?.is_some();
-    Ok(visible.then_some(app))
+    let account = caller.account.id;
+    let member = context.member(app.id, account).await?;
+    let access = apps::access(&app, Some((account, member.as_deref())));
+    Ok(matches!(access, Access::Open(_)).then_some(app))
 }

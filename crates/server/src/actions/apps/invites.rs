@@ -1,13 +1,13 @@
 //! Taking up an invitation to an app.
 
-use apps::{App, Invite, Member};
+use apps::{App, Invite, InviteState, invite_state};
 use ids::{AccountId, GroupId};
 use jiff::Timestamp;
 use serde_json::json;
 use storage::EventKind;
 use token::{OpaqueKind, OpaqueToken};
 
-use super::share::group_of;
+use super::share::make_group;
 use crate::{Change, Context, Error, extract::Caller};
 
 /// An invitation as its link's page shows it.
@@ -47,12 +47,7 @@ pub async fn accept_invite(context: &Context, caller: &Caller, token: &str) -> R
                 .find_by_digest(digest)?
                 .filter(|invite| is_open(invite, now));
             let invite = invite.ok_or_else(gone)?;
-            if invite.email != account.email {
-                return Err(
-                    Error::forbidden("This invitation was sent to another address.")
-                        .with("field", "email"),
-                );
-            }
+            apps::accept(&invite, &account.email, now)?;
             let app = change.apps().find(invite.app)?.ok_or_else(gone)?;
             take_up_invite(change, invite, account.id, now)?;
             let mut proven = change
@@ -84,29 +79,8 @@ pub(crate) fn take_up_invite(
     if app.owner != account {
         // The group's id is the invitation's: random, used once, and the same when the transaction runs again.
         let fresh = GroupId::from_uuid(invite.id.as_uuid());
-        let member = match present {
-            Some(present) => Member {
-                invited: true,
-                ..present
-            },
-            None => Member {
-                app: app.id,
-                account,
-                group: group_of(
-                    change,
-                    &app,
-                    invite.mode,
-                    fresh,
-                    account,
-                    &invite.email,
-                    now,
-                )?,
-                mode: invite.mode,
-                invited: true,
-                created_at: now,
-                last_seen_at: None,
-            },
-        };
+        let member = apps::join(&app, account, present.as_ref(), invite.mode, fresh, now);
+        make_group(change, &app, &member, present.is_none(), &invite.email, now)?;
         change.members().upsert(&member)?;
     }
     let app = app.id;
@@ -129,7 +103,7 @@ fn digest(token: &str) -> Result<[u8; 32], Error> {
 }
 
 fn is_open(invite: &Invite, now: Timestamp) -> bool {
-    invite.accepted_at.is_none() && invite.revoked_at.is_none() && now < invite.expires_at
+    invite_state(invite, now) == InviteState::Open
 }
 
 fn gone() -> Error {

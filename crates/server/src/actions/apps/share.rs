@@ -1,21 +1,14 @@
 //! Sharing an app with people by their addresses.
 
-use std::collections::BTreeSet;
-
-use accounts::Account;
-use apps::{App, DataMode, Invite, Member};
-use ids::{AccountId, GroupId, InviteId};
-use jiff::{SignedDuration, Timestamp};
+use accounts::{Account, Email};
+use apps::{Address, App, DataMode, Invite, Member, NewInvite};
+use ids::{GroupId, InviteId};
+use jiff::Timestamp;
 use serde_json::json;
 use storage::{EventKind, Group};
 use token::{OpaqueKind, OpaqueToken};
 
-use crate::{Change, Context, Error, actions::accounts::email_address, extract::OwnedApp, random};
-
-/// How long an invitation can be taken up.
-const INVITE_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Most addresses in one go.
-const MOST_ADDRESSES: usize = 200;
+use crate::{Change, Context, Error, extract::OwnedApp, random};
 
 /// What became of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,26 +55,19 @@ pub async fn share(
     addresses: &str,
     mode: DataMode,
 ) -> Result<Vec<Shared>, Error> {
-    let mut seen = BTreeSet::new();
     let mut results = Vec::new();
     let mut plans = Vec::new();
-    let separators = |c: char| c.is_whitespace() || c == ',' || c == ';';
-    for text in addresses.split(separators).filter(|text| !text.is_empty()) {
-        if seen.len() + results.len() >= MOST_ADDRESSES {
-            return Err(Error::bad_request(
-                "too_many_addresses",
-                "Share with at most 200 addresses at once.",
-            ));
-        }
-        match email_address(text) {
-            Ok(email) if !seen.insert(email.clone()) => {}
-            Ok(email) => plans.push(plan(context, email)),
-            Err(error) => results.push(Shared {
-                address: text.chars().take(320).collect(),
-                outcome: Outcome::Invalid {
-                    reason: error.message.into_owned(),
-                },
-            }),
+    for address in apps::parse_addresses(addresses, Email::parse)? {
+        match address {
+            Address::Valid(email) => plans.push(plan(context, email.as_str().to_owned())),
+            Address::Invalid { text, reason } => {
+                results.push(Shared {
+                    address: text,
+                    outcome: Outcome::Invalid {
+                        reason: reason.to_string(),
+                    },
+                });
+            }
         }
     }
     let (app, now) = (owned.app.clone(), context.now());
@@ -144,30 +130,15 @@ fn add(
     if app.owner == account.id || present.as_ref().is_some_and(|member| member.invited) {
         return Ok(Outcome::Already);
     }
-    // Somebody who came by themselves keeps the group their data is in.
-    let member = match present {
-        Some(visitor) => Member {
-            invited: true,
-            ..visitor
-        },
-        None => Member {
-            app: app.id,
-            account: account.id,
-            group: group_of(
-                change,
-                app,
-                mode,
-                plan.group,
-                account.id,
-                &account.username,
-                now,
-            )?,
-            mode,
-            invited: true,
-            created_at: now,
-            last_seen_at: None,
-        },
-    };
+    let member = apps::join(app, account.id, present.as_ref(), mode, plan.group, now);
+    make_group(
+        change,
+        app,
+        &member,
+        present.is_none(),
+        &account.username,
+        now,
+    )?;
     change.members().upsert(&member)?;
     change.event_with(
         EventKind::MembershipChanged,
@@ -193,47 +164,41 @@ fn invite(
             })?;
         }
     }
-    change.invites().insert(&Invite {
+    let new = NewInvite {
         id: plan.invite,
         app: app.id,
         email: plan.email.clone(),
         token_digest: plan.digest,
         mode,
         created_by: app.owner,
-        created_at: now,
-        expires_at: now + INVITE_LIFETIME,
-        accepted_at: None,
-        revoked_at: None,
-    })?;
+    };
+    change.invites().insert(&apps::new_invite(new, now))?;
     change.event(EventKind::InviteChanged, app.id)?;
     Ok(Outcome::Invited {
         link: plan.link.clone(),
     })
 }
 
-/// The group whose data a new member sees; made when it is one of their own.
-pub(super) fn group_of(
+/// Makes the group of a new member who gets one of their own.
+pub(super) fn make_group(
     change: &mut Change<'_>,
     app: &App,
-    mode: DataMode,
-    fresh: GroupId,
-    account: AccountId,
+    member: &Member,
+    is_new: bool,
     label: &str,
     now: Timestamp,
-) -> Result<GroupId, Error> {
-    match mode {
-        DataMode::Join => Ok(app.default_group),
-        DataMode::OwnCopy => {
-            change.groups().insert(&Group {
-                id: fresh,
-                app: app.id,
-                account: Some(account),
-                label: label.to_owned(),
-                created_at: now,
-            })?;
-            Ok(fresh)
-        }
+) -> Result<(), Error> {
+    if !is_new || member.group == app.default_group {
+        return Ok(());
     }
+    let (label, account) = (label.to_owned(), Some(member.account));
+    Ok(change.groups().insert(&Group {
+        id: member.group,
+        app: app.id,
+        account,
+        label,
+        created_at: now,
+    })?)
 }
 
 /// Reads a data mode from its name on the wire.

@@ -1,90 +1,92 @@
 //! The key-value store. Every write is durable before it is answered; changes that depend on what is there happen in one
 //! transaction.
 
-mod key;
-mod value;
+mod rate;
 
 use apps::App;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
-use ids::AppId;
-use kv::Entry;
+use ids::{AppId, GroupId};
+use kv::{Deed, Door, Entry, Home, Key, Lane, Namespace, Number, Prefix};
 use storage::{Expected, KvLimits, Put, Tx};
 
-use crate::{Context, Error, config};
+use crate::{Context, Error};
 
-pub(crate) use key::viewer_required;
-pub use key::{Access, Lane, Place};
+pub(crate) use rate::WriteRate;
 
-/// Counts writes by app.
-pub(crate) struct WriteRate(DefaultKeyedRateLimiter<AppId>);
-
-impl WriteRate {
-    /// Lets as many writes a second through as configured, and twice as many at once.
-    pub(crate) fn new(settings: &config::Kv) -> Self {
-        let rate = u32::try_from(settings.writes_per_second.get())
-            .unwrap_or(u32::MAX)
-            .max(1);
-        let rate = std::num::NonZeroU32::new(rate).expect("at least 1");
-        Self(RateLimiter::keyed(
-            Quota::per_second(rate).allow_burst(rate.saturating_mul(TWICE)),
-        ))
-    }
-
-    fn check(&self, app: AppId) -> Result<(), Error> {
-        self.0.check_key(&app).map_err(|not_until| {
-            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            Error::too_many(
-                "rate_limited",
-                "The app writes too fast; wait and try again.",
-                wait,
-            )
-        })
+/// The lane of a request to the app that has no viewer.
+pub fn anonymous_lane(app: &App) -> Lane {
+    let door = if app.requires_auth {
+        Door::Closed
+    } else {
+        Door::Open
+    };
+    Lane::Anonymous {
+        door,
+        default_group: app.default_group,
     }
 }
 
-const TWICE: std::num::NonZeroU32 = std::num::NonZeroU32::new(2).expect("2 is not 0");
+/// The lane of the app's own code, outside any request.
+pub fn server_lane(app: &App) -> Lane {
+    Lane::Server {
+        default_group: app.default_group,
+    }
+}
 
-/// What is stored under a key.
+/// The lane of an owner who looks into their app's data; `group` is whose shared data they look at.
+pub fn owner_lane(app: &App, group: GroupId) -> Lane {
+    Lane::Viewer {
+        account: app.owner,
+        group,
+    }
+}
+
+/// What is stored under a key. A key that the caller may not see holds nothing.
 pub async fn get(
     context: &Context,
     app: &App,
     lane: Lane,
     key: &str,
 ) -> Result<Option<Entry>, Error> {
-    let Some(place) = key::resolve(app, lane, Access::Read, key)? else {
+    let key = Key::parse(key)?;
+    let Home::In(namespace) = kv::resolve(key.scope(), lane, Deed::Read)? else {
         return Ok(None);
     };
     let app = app.id;
     Ok(context
         .storage
-        .read(move |tx| tx.kv().get(app, place.namespace, &place.key))
+        .read(move |tx| tx.kv().get(app, namespace, key.name()))
         .await?)
 }
 
-/// The keys that begin with a prefix. More than the configured number is refused, never cut.
+/// The keys that begin with a prefix, with their scope. More than the configured number is refused, never cut.
 pub async fn list(
     context: &Context,
     app: &App,
     lane: Lane,
     prefix: &str,
 ) -> Result<Vec<String>, Error> {
-    let Some(place) = key::resolve_prefix(app, lane, prefix)? else {
+    let prefix = Prefix::parse(prefix)?;
+    let scope = prefix.scope();
+    let Home::In(namespace) = kv::resolve(scope, lane, Deed::Read)? else {
         return Ok(Vec::new());
     };
     let (app, most) = (app.id, context.config.kv.list_keys.size());
     let limit = u32::try_from(most).unwrap_or(u32::MAX).saturating_add(1);
-    let keys: Vec<String> = context
+    let names: Vec<String> = context
         .storage
-        .scan(move |tx| tx.kv().list(app, place.namespace, &place.key, limit))
+        .scan(move |tx| tx.kv().list(app, namespace, prefix.name(), limit))
         .await?;
-    if keys.len() > most {
+    if names.len() > most {
         let text = format!("More than {most} keys begin with this; use a longer prefix.");
         return Err(
             Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "too_many_keys", text)
                 .with("limit", most),
         );
     }
-    Ok(keys)
+    Ok(names
+        .into_iter()
+        .map(|name| Key::stored(scope, name).to_string())
+        .collect())
 }
 
 /// Stores a value and gives its version.
@@ -96,9 +98,8 @@ pub async fn put(
     value: &[u8],
     expected: Expected,
 ) -> Result<u64, Error> {
-    let place = writable(context, app, lane, key)?;
-    let value = value::checked(value, context.config.kv.value_bytes)?;
-    let write = Write::new(context, app, place);
+    let write = Write::prepare(context, app, lane, key)?;
+    let value = checked(context, value)?;
     context
         .storage
         .write(move |tx| write.put(tx, &value, expected))
@@ -107,12 +108,13 @@ pub async fn put(
 
 /// Removes a key. One that is not there is fine.
 pub async fn delete(context: &Context, app: &App, lane: Lane, key: &str) -> Result<(), Error> {
-    let place = writable(context, app, lane, key)?;
-    let app = app.id;
-    context
-        .storage
-        .write(move |tx| Ok(tx.kv().delete(app, place.namespace, &place.key).map(drop)?))
-        .await
+    let write = Write::prepare(context, app, lane, key)?;
+    let delete = move |tx: &mut Tx| {
+        tx.kv()
+            .delete(write.app, write.namespace, write.key.name())
+            .map(drop)
+    };
+    Ok(context.storage.write(delete).await?)
 }
 
 /// Appends an item to the list under a key, which is made when there is none. Gives its length and version.
@@ -122,83 +124,95 @@ pub async fn append(
     lane: Lane,
     key: &str,
     item: &[u8],
-) -> Result<(usize, u64), Error> {
-    let place = writable(context, app, lane, key)?;
-    let item = value::checked(item, context.config.kv.value_bytes)?;
+) -> Result<(u64, u64), Error> {
+    let write = Write::prepare(context, app, lane, key)?;
+    let item = checked(context, item)?;
     let limit = context.config.kv.value_bytes.size();
-    let write = Write::new(context, app, place);
     context
         .storage
         .write(move |tx| {
-            let old = write.get(tx)?;
-            let (list, length) =
-                value::append(old.as_ref().map(|entry| entry.value.as_str()), &item)?;
-            value::too_large(list.len(), limit)?;
-            Ok((length, write.put(tx, &list, Expected::Any)?))
+            let stored = write.get(tx)?;
+            let list = kv::append(stored.as_ref().map(|entry| entry.value.as_str()), &item)?;
+            kv::check_value(&list.value, limit)?;
+            Ok((list.length, write.put(tx, &list.value, Expected::Any)?))
         })
         .await
 }
 
-/// Adds to the whole number under a key; none counts as 0. Gives the sum and the version.
-pub async fn incr(
+/// Adds to the number under a key; none counts as 0. Gives the sum as JSON, and the version.
+pub async fn increment(
     context: &Context,
     app: &App,
     lane: Lane,
     key: &str,
-    by: i64,
-) -> Result<(i64, u64), Error> {
-    let place = writable(context, app, lane, key)?;
-    let write = Write::new(context, app, place);
+    by: Number,
+) -> Result<(Number, u64), Error> {
+    let write = Write::prepare(context, app, lane, key)?;
     context
         .storage
         .write(move |tx| {
-            let old = write.get(tx)?;
-            let sum = value::incr(old.as_ref().map(|entry| entry.value.as_str()), by)?;
+            let stored = write.get(tx)?;
+            let sum = kv::increment(stored.as_ref().map(|entry| entry.value.as_str()), by)?;
             Ok((sum, write.put(tx, &sum.to_string(), Expected::Any)?))
         })
         .await
 }
 
-fn writable(context: &Context, app: &App, lane: Lane, key: &str) -> Result<Place, Error> {
-    let place = key::resolve(app, lane, Access::Write, key)?.ok_or_else(viewer_required)?;
-    context.kv_writes.check(app.id)?;
-    Ok(place)
+/// A value from outside, checked.
+fn checked(context: &Context, bytes: &[u8]) -> Result<String, Error> {
+    let limit = context.config.kv.value_bytes.size();
+    if bytes.len() > limit {
+        return Err(kv::ValueError::TooLarge {
+            bytes: bytes.len(),
+            limit,
+        }
+        .into());
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Error::bad_request("bad_value", "The value is not UTF-8."))?;
+    kv::check_value(text, limit)?;
+    Ok(text.to_owned())
 }
 
-/// One key to be written, and its limits.
+/// One key that the caller may write, and its limits.
 struct Write {
     app: AppId,
-    place: Place,
+    namespace: Namespace,
+    key: Key,
     limits: KvLimits,
     now: jiff::Timestamp,
 }
 
 impl Write {
-    fn new(context: &Context, app: &App, place: Place) -> Self {
+    fn prepare(context: &Context, app: &App, lane: Lane, key: &str) -> Result<Self, Error> {
+        let key = Key::parse(key)?;
+        let Home::In(namespace) = kv::resolve(key.scope(), lane, Deed::Write)? else {
+            return Err(Error::viewer_required());
+        };
+        context.kv_writes.check(app.id)?;
         let limits = KvLimits {
             keys: context.config.kv.keys.get(),
             bytes: context.config.kv.bytes.get(),
         };
-        Self {
+        Ok(Self {
             app: app.id,
-            place,
+            namespace,
+            key,
             limits,
             now: context.now(),
-        }
+        })
     }
 
     fn get(&self, tx: &mut Tx) -> Result<Option<Entry>, Error> {
-        Ok(tx
-            .kv()
-            .get(self.app, self.place.namespace, &self.place.key)?)
+        Ok(tx.kv().get(self.app, self.namespace, self.key.name())?)
     }
 
     fn put(&self, tx: &mut Tx, value: &str, expected: Expected) -> Result<u64, Error> {
-        let Place { namespace, key } = &self.place;
+        let name = self.key.name();
         match tx.kv().put(
             self.app,
-            *namespace,
-            key,
+            self.namespace,
+            name,
             value,
             expected,
             self.now,
