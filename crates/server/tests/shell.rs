@@ -111,7 +111,7 @@ fn token(page: &Answer) -> &str {
     rest.split('"').next().expect("a closing quote")
 }
 
-/// An app that nobody published, as far as the pages care.
+/// An app that was published, as far as the pages care.
 async fn app(server: &TestServer, owner: AccountId, slug: &str) -> AppId {
     let now = server.clock().now();
     let number = u8::try_from(slug.len()).expect("a short name");
@@ -125,7 +125,7 @@ async fn app(server: &TestServer, owner: AccountId, slug: &str) -> AppId {
         requires_auth: true,
         newcomers: Newcomers::OwnGroup,
         default_group: group,
-        live_version: None,
+        live_version: Some(1),
         created_at: now,
         updated_at: now,
     };
@@ -831,4 +831,28 @@ async fn hostile_forms_get_a_clear_refusal() {
         .header("content-type", "multipart/form-data; boundary=x")
         .body(token(&page).to_owned());
     ada.send(request).await.expect(415);
+}
+
+#[tokio::test]
+async fn releases_and_logs_of_an_app_without_any_are_empty_pages() {
+    let server = TestServer::start().await;
+    let ada = Browser::new(&server);
+    ada.sign_up("ada").await;
+    app(&server, ada.id().await, "notes").await;
+    let versions = ada.get("/apps/notes/versions").await.expect(200);
+    assert!(versions.text.contains("Nothing published yet"));
+    let logs = ada.get("/apps/notes/logs?build=true").await.expect(200);
+    assert!(logs.text.contains("Nothing has been written yet"));
+    for path in [
+        "/apps/notes/versions/1",
+        "/apps/notes/versions/x",
+        "/apps/notes/versions/1/rollback",
+    ] {
+        ada.get(path).await.expect(404);
+    }
+    let answer = ada
+        .submit("/apps/notes", "/apps/notes/versions/7/rollback", &[])
+        .await
+        .expect(409);
+    assert!(answer.text.contains("v7"), "{}", answer.text);
 }

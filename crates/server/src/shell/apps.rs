@@ -10,16 +10,20 @@ use serde::Deserialize;
 
 use super::{
     page::Apps,
-    pages::{self, AppCard},
+    pages::{self, AppCard, Waiting},
+    releases::log_line,
     ui::AppState,
     visit::{Visit, go},
 };
 use crate::{
     Context, Error,
-    actions::apps as actions,
+    actions::{apps as actions, publish},
     extract::{Path, Query},
     gateway::issue_handoff,
 };
+
+/// Lines of the log that a crashed app shows.
+const LAST_LINES: usize = 30;
 
 #[derive(Deserialize)]
 pub(super) struct Search {
@@ -89,6 +93,21 @@ pub(super) async fn view(
     let caller = visit.caller()?;
     let app = actions::enter(&visit.context, caller, &slug).await?;
     let is_own = app.owner == caller.account.id;
+    if let Some(waiting) = waiting(state_of(&visit.context, &app)) {
+        let log = match (is_own, waiting) {
+            (true, Waiting::Crashed) => last_lines(&visit.context, &app).await?,
+            _ => Vec::new(),
+        };
+        let page = pages::ViewState {
+            page: visit.page(),
+            slug: app.slug.to_string(),
+            name: app.name.clone(),
+            owned: is_own,
+            waiting,
+            log,
+        };
+        return Ok(visit.show(StatusCode::SERVICE_UNAVAILABLE, &page));
+    }
     let owner = if is_own {
         None
     } else {
@@ -173,13 +192,33 @@ pub(super) fn host_of(context: &Context, app: &App) -> String {
         .map_or(origin.clone(), |(_, host)| host.to_owned())
 }
 
-/// How an app stands, as far as its record tells.
-pub(super) fn state_of(_context: &Context, app: &App) -> AppState {
-    if app.live_version.is_some() {
-        AppState::Live
-    } else {
-        AppState::Unpublished
+/// How an app stands.
+pub(super) fn state_of(context: &Context, app: &App) -> AppState {
+    let state = context.app_state(app.id, app.live_version);
+    AppState::from_name(state.name).unwrap_or(AppState::Stopped)
+}
+
+/// Why an app cannot be shown in its frame now. One that merely is not running may be on its way up: its own host
+/// tells then.
+fn waiting(state: AppState) -> Option<Waiting> {
+    match state {
+        AppState::Live | AppState::Stopped => None,
+        AppState::Starting | AppState::BackingOff => Some(Waiting::Starting),
+        AppState::Publishing => Some(Waiting::Publishing),
+        AppState::Crashed => Some(Waiting::Crashed),
+        AppState::Unpublished => Some(Waiting::NotRunning),
     }
+}
+
+/// The last lines of an app that cannot be shown; for its owner.
+async fn last_lines(context: &Context, app: &App) -> Result<Vec<pages::LogLine>, Error> {
+    let mut lines = match publish::log(context, app, None, false).await {
+        Ok(log) => log.lines,
+        Err(publish::LogError::NoVersion) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    lines.drain(..lines.len().saturating_sub(LAST_LINES));
+    Ok(lines.into_iter().map(log_line).collect())
 }
 
 /// The head of an app's pages.

@@ -27,6 +27,7 @@ async fn overview_page(
     let app = &owned.app;
     let listed = actions::describe(&visit.context, app).await?;
     let people = actions::people(&visit.context, owned).await?.members.len();
+    let state = visit.context.app_state(app.id, app.live_version);
     let page = visit.page();
     let (typed, error) = name.map_or((app.name.as_str(), None), |(typed, error)| {
         (typed, Some(error))
@@ -39,8 +40,8 @@ async fn overview_page(
         version: app.live_version,
         published: listed.published_at.map(|at| page.moment(at)),
         people,
-        memory_bytes: None,
-        restarts: None,
+        memory_bytes: state.memory_bytes,
+        restarts: state.restarts,
         name_field: Field::new(Kind::Text, "name", "Name")
             .value(typed)
             .at_most(80)

@@ -11,11 +11,13 @@ mod device;
 mod entry;
 mod errors;
 mod form;
+mod logs;
 mod manage;
 mod next;
 pub mod page;
 pub mod pages;
 mod people;
+mod releases;
 pub mod ui;
 mod visit;
 
@@ -62,6 +64,19 @@ pub fn routes() -> Routes {
             people::revoke,
         )
         .post("/apps/{slug}/people/invites/{invite}/renew", people::renew)
+        .get("/apps/{slug}/versions", releases::versions)
+        .get("/apps/{slug}/versions/{version}", releases::version)
+        .get(
+            "/apps/{slug}/versions/{version}/rollback",
+            releases::ask_rollback,
+        )
+        .post(
+            "/apps/{slug}/versions/{version}/rollback",
+            releases::rollback,
+        )
+        .post("/apps/{slug}/restart", releases::restart)
+        .get("/apps/{slug}/logs", logs::logs)
+        .get("/apps/{slug}/logs/stream", logs::stream)
         .get("/invite/{token}", people::invitation)
         .post("/invite/{token}", people::accept)
         .get("/account", account::profile)
