@@ -8,6 +8,7 @@ use server::{
     clock::Clock,
     config::{RawConfig, Sources},
 };
+use storage::{DatabaseUrl, testing::TestDatabase};
 use tempfile::TempDir;
 
 use crate::Answer;
@@ -21,6 +22,8 @@ pub struct TestServer {
     clock: Clock,
     client: Client,
     directory: TempDir,
+    // Dropped, and with it the database, when the test is over.
+    database: Option<TestDatabase>,
     settings: Vec<(String, String)>,
 }
 
@@ -49,6 +52,10 @@ impl TestServer {
             "server.data_dir".into(),
             directory.path().display().to_string(),
         ));
+        let database = postgres_database().await;
+        if let Some(DatabaseUrl::Postgres(url)) = database.as_ref().map(TestDatabase::url) {
+            all.push(("database.url".into(), url.expose().clone()));
+        }
         let clock =
             Clock::fixed(Timestamp::from_second(BEGINNING_SECONDS).expect("a valid instant"));
         let server = Server::start_at(config(&all).0, clock.clone())
@@ -64,6 +71,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings: all,
         }
     }
@@ -75,6 +83,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings,
         } = self;
         server.stop().await;
@@ -86,6 +95,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings,
         }
     }
@@ -163,6 +173,16 @@ impl TestServer {
     /// `http://localhost:<port>`, the origin of the pages.
     pub fn origin(&self) -> String {
         format!("http://{}", self.host())
+    }
+}
+
+/// A fresh PostgreSQL database when `VESTIBULE_TEST_DATABASE` is `postgres`; else the server keeps to SQLite.
+async fn postgres_database() -> Option<TestDatabase> {
+    let wanted = std::env::var("VESTIBULE_TEST_DATABASE").is_ok_and(|engine| engine == "postgres");
+    if wanted {
+        Some(TestDatabase::postgres().await)
+    } else {
+        None
     }
 }
 

@@ -207,7 +207,7 @@ impl From<Error> for IssuerError {
     fn from(error: Error) -> Self {
         match error.code {
             "too_many_attempts" => Self {
-                headers: error.headers,
+                headers: error.headers.into_iter().collect(),
                 ..Self::new(
                     error.status,
                     "Too many login attempts. Try again in 15 minutes.",
@@ -216,7 +216,7 @@ impl From<Error> for IssuerError {
             _ => Self {
                 status: error.status,
                 detail: error.message.into_owned().into(),
-                headers: error.headers,
+                headers: error.headers.into_iter().collect(),
             },
         }
     }
