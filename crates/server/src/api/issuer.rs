@@ -41,9 +41,8 @@ async fn login(
     headers: HeaderMap,
     form: Result<axum::Form<LoginForm>, FormRejection>,
 ) -> Result<Response, IssuerError> {
-    let form = match form {
-        Ok(axum::Form(form)) => form,
-        Err(_) => return Err(IssuerError::missing_fields(&["username", "password"])),
+    let Ok(axum::Form(form)) = form else {
+        return Err(IssuerError::missing_fields(&["username", "password"]));
     };
     let missing: Vec<_> = [("username", &form.username), ("password", &form.password)]
         .into_iter()
