@@ -276,6 +276,9 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
             shared: Arc::clone(shared),
             upstream: upstream.clone(),
             connection,
+            // Servers close a connection on which the app failed, though they announced nothing; a request that follows
+            // would be lost.
+            reusable: !answer.status().is_server_error(),
         };
         let is_over = upload
             .as_ref()

@@ -44,6 +44,8 @@ pub(crate) struct Lease<B: RequestBody> {
     pub(crate) shared: Arc<Shared<B>>,
     pub(crate) upstream: Upstream,
     pub(crate) connection: Box<Connection<B>>,
+    /// Whether another request may follow on this connection.
+    pub(crate) reusable: bool,
 }
 
 /// Ends a task when dropped.
@@ -58,6 +60,9 @@ impl Drop for AbortOnDrop {
 impl<B: RequestBody> Lease<B> {
     /// Gives the connection back if its exchange is over on both sides, else closes it.
     pub(crate) fn release(mut self) {
+        if !self.reusable {
+            return;
+        }
         // One more turn lets the connection notice that the message ended. Nobody is to be woken for it from here on.
         if !self.connection.sender.is_ready() {
             let mut nobody = Context::from_waker(Waker::noop());

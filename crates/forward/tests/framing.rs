@@ -169,6 +169,30 @@ async fn a_connection_is_used_again_and_a_dead_one_is_replaced_unnoticed() {
 }
 
 #[tokio::test]
+async fn no_request_follows_on_a_connection_on_which_the_upstream_failed() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    // As Python servers do: a whole answer that lets the connection live, and then its end all the same.
+    let fixture = serve_raw(move |mut stream, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            read_head(&mut stream).await;
+            let failed = b"HTTP/1.1 500 Oh\r\ncontent-length: 2\r\n\r\nno";
+            stream.write_all(failed).await.unwrap();
+            // Later than a hurried second request.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    let forwarder = forwarder();
+    for _ in 0..3 {
+        let answer = forwarder.send(&fixture.upstream, get("/")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(text(answer).await, "no");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
 async fn unasked_bytes_after_an_answer_are_never_the_next_answer() {
     let fixture = serve_raw(|mut stream, number| async move {
         read_head(&mut stream).await;

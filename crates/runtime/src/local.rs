@@ -37,6 +37,9 @@ pub trait AppRuntime: Send + Sync {
     /// The live instance of an app.
     fn find_live(&self, app: AppId) -> Option<Arc<Instance>>;
 
+    /// Takes an app's live instance away, still running; the app is not served any more.
+    fn remove(&self, app: AppId) -> Option<Arc<Instance>>;
+
     /// Every instance that is not stopped.
     fn list(&self) -> Vec<Arc<Instance>>;
 
@@ -219,6 +222,15 @@ impl AppRuntime for LocalRuntime {
         live.get(&app)
             .filter(|instance| is_wanted(instance))
             .cloned()
+    }
+
+    fn remove(&self, app: AppId) -> Option<Arc<Instance>> {
+        let mut live = self
+            .inner
+            .live
+            .lock()
+            .expect("no holder of this lock panics");
+        live.remove(&app)
     }
 
     fn list(&self) -> Vec<Arc<Instance>> {

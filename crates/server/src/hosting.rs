@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -14,6 +15,9 @@ use jiff::Timestamp;
 use runtime::{AppRuntime as _, Environments, LocalRuntime, State};
 
 use crate::{Config, StartError};
+
+/// How long a deleted app may finish what it is doing.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What hosting needs beside the database.
 pub struct Hosting {
@@ -36,6 +40,11 @@ pub struct Busy {
     pub by: String,
     /// When it began.
     pub since: Timestamp,
+}
+
+impl Busy {
+    /// Who is at work when the server brings apps back by itself.
+    pub const SERVER: &str = "the server";
 }
 
 /// The right to change what an app serves, held by one use case at a time and given back on drop.
@@ -115,6 +124,15 @@ impl Hosting {
         self.data_dir.join("apps").join(app.to_string())
     }
 
+    /// Stops an app and removes its files; its database rows are the caller's affair.
+    pub async fn clear_away(&self, app: AppId) {
+        if let Some(instance) = self.runtime.remove(app) {
+            instance.stop(LAST_WORDS).await;
+        }
+        let folder = self.app(app);
+        drop(tokio::task::spawn_blocking(move || remove(&folder)).await);
+    }
+
     /// A folder for what is being received.
     pub fn incoming(&self) -> PathBuf {
         self.data_dir.join("tmp")
@@ -146,8 +164,28 @@ impl ReleaseFolder {
         self.0.join("run.log")
     }
 
+    /// Removes everything but what was said: the release cannot be started any more. What cannot be removed is logged.
+    pub async fn keep_logs_only(&self) {
+        let folders = [self.tree(), self.source(), self.home()];
+        let remove = move || {
+            for folder in folders {
+                remove(&folder);
+            }
+        };
+        drop(tokio::task::spawn_blocking(remove).await);
+    }
+
     /// What the publish said, one stage event a line.
     pub fn build_log(&self) -> PathBuf {
         self.0.join("build.log")
+    }
+}
+
+fn remove(folder: &std::path::Path) {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "a folder could not be removed");
+        }
+        _ => {}
     }
 }

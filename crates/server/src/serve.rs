@@ -23,8 +23,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::{
-    Config, Context, actions::publish::boot, clock::Clock, config::AdminListen, hosting::Hosting,
-    keys::KeyError, metrics, routes,
+    Config, Context,
+    actions::publish::{boot, keep_house, recover},
+    clock::Clock,
+    config::AdminListen,
+    hosting::Hosting,
+    keys::KeyError,
+    metrics, routes,
 };
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
@@ -61,6 +66,14 @@ pub enum StartError {
     /// Apps cannot be run here.
     #[error(transparent)]
     Runtime(#[from] runtime::RuntimeError),
+    /// Another server works on the data directory.
+    #[error(
+        "another server is running on {path}; stop it first, or choose another with --data-dir"
+    )]
+    InUse {
+        /// The directory.
+        path: String,
+    },
     /// There is no master key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -85,6 +98,8 @@ pub struct Server {
     booting: Mutex<Option<JoinHandle<()>>>,
     // Kept while the server runs: the directory of a socket whose path would be too long in the data directory.
     _short_run_directory: Option<tempfile::TempDir>,
+    // Held while the server runs, however it ends.
+    _lock: fs::File,
 }
 
 /// Runs the server until it is told to stop (SIGINT or SIGTERM), then drains it.
@@ -104,6 +119,7 @@ impl Server {
     /// Starts a server that lives by the given clock.
     pub async fn start_at(mut config: Config, clock: Clock) -> Result<Self, StartError> {
         metrics::install();
+        let lock = lock(&config)?;
         let public = listen(config.server.listen).await?;
         let public_address = local_address(&public)?;
         config.settle_port(public_address.port());
@@ -114,6 +130,7 @@ impl Server {
 
         let context = Context::open(config, clock).await?;
         context.host(Hosting::start(&context.config, data_socket.clone())?);
+        recover(&context).await?;
         let seen = context.storage.latest_event_seq().await?;
         context.caches.applied_until(seen);
         tokio::spawn(
@@ -136,6 +153,7 @@ impl Server {
             let context = context.clone();
             async move { boot(&context).await }
         });
+        tokio::spawn(keep_house(context.clone()));
         tracing::info!(address = %public_address, admin = ?admin_address, "listening");
         Ok(Self {
             context,
@@ -145,6 +163,7 @@ impl Server {
             connections,
             booting: Mutex::new(Some(booting)),
             _short_run_directory: short_run_directory,
+            _lock: lock,
         })
     }
 
@@ -301,6 +320,28 @@ impl Serving {
 async fn accept_failed(error: &io::Error) {
     tracing::warn!(%error, "could not accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Keeps other servers off the data directory: two would take each other's sockets and apps away.
+fn lock(config: &Config) -> Result<fs::File, StartError> {
+    let folder = &config.server.data_dir;
+    let path = folder.display().to_string();
+    let failed = |cause| StartError::DataDirectory {
+        path: path.clone(),
+        cause,
+    };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let file = fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("server.lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse { path }),
+        Err(fs::TryLockError::Error(cause)) => Err(failed(cause)),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -80,8 +80,7 @@ impl Kv {
 }
 
 fn encoded(key: &str) -> String {
-    key.bytes()
-        .fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
+    key.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[tokio::test]

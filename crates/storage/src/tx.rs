@@ -334,9 +334,7 @@ impl From<sqlx::Error> for Failure {
 
 /// Serialization failure or deadlock.
 fn is_collision(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
+    let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 

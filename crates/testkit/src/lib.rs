@@ -4,8 +4,12 @@
 
 mod answer;
 mod people;
+mod publishing;
 mod server;
 
 pub use answer::Answer;
 pub use people::{AppFixture, Person};
+pub use publishing::{
+    Published, REQUIREMENTS, pack, prepare_environment, share_environments, write_project,
+};
 pub use server::TestServer;

@@ -8,7 +8,6 @@ use server::{
     clock::Clock,
     config::{RawConfig, Sources},
 };
-use storage::{DatabaseUrl, testing::TestDatabase};
 use tempfile::TempDir;
 
 use crate::Answer;
@@ -22,8 +21,6 @@ pub struct TestServer {
     clock: Clock,
     client: Client,
     directory: TempDir,
-    // Dropped, and with it the database, when the test is over.
-    database: Option<TestDatabase>,
     settings: Vec<(String, String)>,
 }
 
@@ -36,6 +33,17 @@ impl TestServer {
     /// Starts a server with further settings, as dotted key and value.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let clock =
+            Clock::fixed(Timestamp::from_second(BEGINNING_SECONDS).expect("a valid instant"));
+        Self::launch(directory, settings, clock).await
+    }
+
+    /// Starts a server on a directory.
+    pub(crate) async fn launch(
+        directory: TempDir,
+        settings: &[(&str, &str)],
+        clock: Clock,
+    ) -> Self {
         let mut all: Vec<(String, String)> = [
             ("server.listen", "127.0.0.1:0"),
             ("server.admin_listen", "127.0.0.1:0"),
@@ -52,12 +60,6 @@ impl TestServer {
             "server.data_dir".into(),
             directory.path().display().to_string(),
         ));
-        let database = postgres_database().await;
-        if let Some(DatabaseUrl::Postgres(url)) = database.as_ref().map(TestDatabase::url) {
-            all.push(("database.url".into(), url.expose().clone()));
-        }
-        let clock =
-            Clock::fixed(Timestamp::from_second(BEGINNING_SECONDS).expect("a valid instant"));
         let server = Server::start_at(config(&all).0, clock.clone())
             .await
             .expect("the server starts");
@@ -71,7 +73,6 @@ impl TestServer {
             clock,
             client,
             directory,
-            database,
             settings: all,
         }
     }
@@ -83,7 +84,6 @@ impl TestServer {
             clock,
             client,
             directory,
-            database,
             settings,
         } = self;
         server.stop().await;
@@ -95,9 +95,13 @@ impl TestServer {
             clock,
             client,
             directory,
-            database,
             settings,
         }
+    }
+
+    /// Stops the server in order.
+    pub async fn stop(self) {
+        self.server.stop().await;
     }
 
     /// The context, to look behind the scenes.
@@ -173,16 +177,6 @@ impl TestServer {
     /// `http://localhost:<port>`, the origin of the pages.
     pub fn origin(&self) -> String {
         format!("http://{}", self.host())
-    }
-}
-
-/// A fresh PostgreSQL database when `VESTIBULE_TEST_DATABASE` is `postgres`; else the server keeps to SQLite.
-async fn postgres_database() -> Option<TestDatabase> {
-    let wanted = std::env::var("VESTIBULE_TEST_DATABASE").is_ok_and(|engine| engine == "postgres");
-    if wanted {
-        Some(TestDatabase::postgres().await)
-    } else {
-        None
     }
 }
 

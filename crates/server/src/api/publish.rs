@@ -1,6 +1,6 @@
 //! Publishing, rollback, restart, versions and logs.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -16,7 +16,10 @@ use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
 use crate::{
     Context, Error,
-    actions::publish::{self, Activation, PublishOptions, PublishQuery, Report, Upload},
+    actions::{
+        accounts::authenticate_session,
+        publish::{self, Activation, PublishOptions, PublishQuery, Report, Upload},
+    },
     extract::{Caller, Json, OwnedApp, Path, Query},
     routes::Routes,
 };
@@ -126,6 +129,9 @@ const fn activated(activation: &Activation) -> Activated {
     }
 }
 
+/// How often it is looked whether somebody who follows a log still may.
+const STILL_ALLOWED_EVERY: Duration = Duration::from_millis(800);
+
 #[derive(Deserialize)]
 struct LogQuery {
     #[serde(default)]
@@ -142,14 +148,22 @@ async fn logs(
 ) -> Result<Response, Error> {
     let log = publish::log(&context, &owned.app, query.version, query.build).await?;
     let follow = log.follow.filter(|_| query.follow);
-    let stopping = context.stopping.clone();
-    let later = stream::unfold(follow, move |follow| {
-        let stopping = stopping.clone();
+    let session = owned.owner.session.id;
+    let tick = tokio::time::interval(STILL_ALLOWED_EVERY);
+    let later = stream::unfold(follow.map(|follow| (follow, tick)), move |follow| {
+        let context = context.clone();
         async move {
-            let mut follow = follow?;
-            tokio::select! {
-                line = follow.next() => Some((publish::line(line?), Some(follow))),
-                () = stopping.cancelled() => None,
+            let (mut follow, mut tick) = follow?;
+            loop {
+                tokio::select! {
+                    line = follow.next() => return Some((line?, Some((follow, tick)))),
+                    () = context.stopping.cancelled() => return None,
+                    _ = tick.tick() => {
+                        if !matches!(authenticate_session(&context, session).await, Ok(Some(_))) {
+                            return None;
+                        }
+                    }
+                }
             }
         }
     });

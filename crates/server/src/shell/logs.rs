@@ -56,9 +56,7 @@ pub(super) async fn logs(
     };
     let (lines, follows) = log.map_or((Vec::new(), false), |log| (log.lines, log.follow.is_some()));
     let mut place = Place::default();
-    for line in &lines {
-        place.pass(line);
-    }
+    lines.iter().for_each(|line| place.pass(line));
     let version = which.version.or(app.live_version.filter(|_| !which.build));
     let stream = follows.then(|| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -115,7 +113,7 @@ pub(super) async fn stream(
             loop {
                 tokio::select! {
                     line = follow.next() => {
-                        let Some(line) = line.map(publish::line) else {
+                        let Some(line) = line else {
                             return Some((Event::default().event("end").data("{}"), None));
                         };
                         place.pass(&line);

@@ -13,7 +13,7 @@ use secret::SecretString;
 use serde_json::json;
 use storage::EventKind;
 
-use super::{Plan, Report, StageFailure, verify};
+use super::{Origin, Plan, Report, StageFailure, verify};
 use crate::{Change, Context, Error};
 
 /// How long a replaced process may finish what it has begun.
@@ -90,24 +90,45 @@ pub(crate) async fn start_and_verify(
     environment: &Environment,
     report: &mut Report,
 ) -> Result<Arc<Instance>, ActivateError> {
+    let origin = Origin::from_diff(&plan.diff);
     let instance = context
         .hosting()
         .runtime
         .start(spec(context, app, version, plan, environment))
-        .await?;
+        .await
+        .map_err(|error| ActivateError::Start(in_own_lines(error, &origin)))?;
     report.ok(Stage::Start, format!("v{version} started"));
     report.started(Stage::Verify, "probing it");
     match verify::verify(context, app, &instance).await {
         Ok(None) => Ok(instance),
         Ok(Some(warning)) => {
-            report.warning(Stage::Verify, warning, &verify::log_tail(&instance));
+            let log = translated(verify::log_tail(&instance), &origin);
+            report.warning(Stage::Verify, warning, &log);
             Ok(instance)
         }
         Err(error) => {
             instance.stop(Duration::from_secs(1)).await;
-            Err(error)
+            Err(match error {
+                ActivateError::Verify { reason, log } => ActivateError::Verify {
+                    reason,
+                    log: translated(log, &origin),
+                },
+                other => other,
+            })
         }
     }
+}
+
+/// A failed start whose log names the lines of the person's own files.
+fn in_own_lines(mut error: StartError, origin: &Origin) -> StartError {
+    if let StartError::Ended { log_tail, .. } | StartError::TimedOut { log_tail, .. } = &mut error {
+        *log_tail = translated(std::mem::take(log_tail), origin);
+    }
+    error
+}
+
+fn translated(log: Vec<String>, origin: &Origin) -> Vec<String> {
+    log.iter().map(|line| origin.translate(line)).collect()
 }
 
 fn spec(

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use apps::App;
+use apps::{App, Release};
 use jiff::Timestamp;
 use protocol::{
     control::LogLine,
@@ -10,6 +10,7 @@ use protocol::{
 };
 use runtime::{AppRuntime as _, Follow, RunLog};
 
+use super::{Origin, Plan};
 use crate::Context;
 
 /// Lines given at most.
@@ -20,7 +21,23 @@ pub struct Log {
     /// Oldest first.
     pub lines: Vec<LogLine>,
     /// The lines to come, when the release runs.
-    pub follow: Option<Follow>,
+    pub follow: Option<Following>,
+}
+
+/// The lines to come, as their owner should read them.
+pub struct Following {
+    follow: Follow,
+    origin: Origin,
+}
+
+impl Following {
+    /// The next line; `None` when the release has ended for good.
+    pub async fn next(&mut self) -> Option<LogLine> {
+        self.follow
+            .next()
+            .await
+            .map(|next| line(next, &self.origin))
+    }
 }
 
 /// Why a log cannot be given.
@@ -47,24 +64,29 @@ pub async fn log(
 ) -> Result<Log, LogError> {
     let id = app.id;
     let live = app.live_version;
-    let version = context
+    let release = context
         .storage
-        .read(move |tx| -> Result<Option<u32>, storage::Error> {
-            Ok(match version {
-                Some(version) => tx
-                    .releases()
-                    .find(id, version)?
-                    .map(|release| release.version),
+        .read(move |tx| -> Result<Option<Release>, storage::Error> {
+            let version = match version {
+                Some(version) => Some(version),
                 None if build || live.is_none() => tx
                     .releases()
                     .list(id)?
                     .first()
                     .map(|release| release.version),
                 None => live,
-            })
+            };
+            match version {
+                Some(version) => tx.releases().find(id, version),
+                None => Ok(None),
+            }
         })
         .await?
         .ok_or(LogError::NoVersion)?;
+    let version = release.version;
+    let origin = Plan::parse(&release.plan)
+        .map(|plan| Origin::from_diff(&plan.diff))
+        .unwrap_or_default();
     let folder = context.hosting().release(app.id, version);
     if build {
         let path = folder.build_log();
@@ -84,13 +106,13 @@ pub async fn log(
     if let Some(instance) = running {
         let (lines, follow) = instance.log().follow(LINES);
         return Ok(Log {
-            lines: lines.into_iter().map(line).collect(),
-            follow: Some(follow),
+            lines: lines.into_iter().map(|said| line(said, &origin)).collect(),
+            follow: Some(Following { follow, origin }),
         });
     }
     match RunLog::read_file(&folder.run_log(), LINES).await {
         Ok(lines) => Ok(Log {
-            lines: lines.into_iter().map(line).collect(),
+            lines: lines.into_iter().map(|said| line(said, &origin)).collect(),
             follow: None,
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Log {
@@ -111,12 +133,12 @@ fn read_build_log(path: &Path) -> io::Result<Vec<LogLine>> {
     let events = text
         .lines()
         .filter_map(|line| serde_json::from_str::<StageEvent>(line).ok());
-    let mut lines: Vec<LogLine> = events.flat_map(|event| event_lines(&event)).collect();
+    let mut lines: Vec<LogLine> = events.flat_map(event_lines).collect();
     lines.drain(..lines.len().saturating_sub(LINES));
     Ok(lines)
 }
 
-fn event_lines(event: &StageEvent) -> Vec<LogLine> {
+fn event_lines(event: StageEvent) -> Vec<LogLine> {
     let level = match event.status {
         Status::Failed => "error",
         Status::Warning => "warning",
@@ -136,12 +158,12 @@ fn event_lines(event: &StageEvent) -> Vec<LogLine> {
 }
 
 /// A line as it goes over the wire.
-pub fn line(line: runtime::LogLine) -> LogLine {
+fn line(line: runtime::LogLine, origin: &Origin) -> LogLine {
     LogLine {
         at: at(line.at),
         stream: line.stream.as_str().to_owned(),
         level: line.level.as_str().to_owned(),
-        text: line.text,
+        text: origin.translate(&line.text),
     }
 }
 

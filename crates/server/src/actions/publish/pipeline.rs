@@ -11,7 +11,7 @@ use ids::{AppId, GroupId, Slug};
 use protocol::publish::Stage;
 use pysource::{Classified, Finding, Options, Project};
 use serde_json::json;
-use storage::EventKind;
+use storage::{EventKind, Group};
 
 use super::{
     ActivateError, Examined, Plan, PublishOptions, Report, StageFailure, activate,
@@ -72,16 +72,32 @@ pub async fn publish(
         by: owner.username.clone(),
         since: context.clock.now(),
     };
+    // Whose app it is comes first: nobody may learn from a refusal who else is publishing.
+    let slug = options.slug.clone();
+    let known = context
+        .storage
+        .read(move |tx| tx.apps().find_by_slug(&slug))
+        .await?;
+    if known.is_some_and(|app| app.owner != owner.id) {
+        return Err(PublishError::Taken(options.slug).into());
+    }
     let turn = context
         .hosting()
         .take_turn(&options.slug, busy)
-        .map_err(|Busy { by, since }| PublishError::Busy { by, since })?;
-    let app = find_or_make_app(context, owner, &options).await?;
+        .map_err(|Busy { by, since }| {
+            if by == owner.username || by == Busy::SERVER {
+                PublishError::Busy { by, since }
+            } else {
+                PublishError::Taken(options.slug.clone())
+            }
+        })?;
+    let (app, is_new) = find_or_make_app(context, owner, &options).await?;
     let work = Work {
         context: context.clone(),
         owner: owner.clone(),
         options,
         app,
+        is_new,
         report,
     };
     Ok(async move {
@@ -94,7 +110,7 @@ async fn find_or_make_app(
     context: &Context,
     owner: &Account,
     options: &PublishOptions,
-) -> Result<App, Error> {
+) -> Result<(App, bool), Error> {
     let now = context.clock.now();
     let (milliseconds, random) = random::id_parts(now);
     let new = App {
@@ -114,7 +130,7 @@ async fn find_or_make_app(
     let make = move |tx: &mut Change<'_>| {
         if let Some(app) = tx.apps().find_by_slug(&new.slug)? {
             return if app.owner == new.owner {
-                Ok(app)
+                Ok((app, false))
             } else {
                 Err(PublishError::Taken(app.slug).into())
             };
@@ -122,9 +138,22 @@ async fn find_or_make_app(
         if tx.apps().list_by_owner(new.owner)?.len() as u64 >= limit {
             return Err(PublishError::TooMany(limit).into());
         }
-        tx.apps().insert(&new)?;
+        match tx.apps().insert(&new) {
+            // Whoever deleted an app of this name did so a few days ago.
+            Err(storage::Error::Conflict { .. }) => {
+                return Err(PublishError::Taken(new.slug.clone()).into());
+            }
+            inserted => inserted?,
+        }
+        tx.groups().insert(&Group {
+            id: new.default_group,
+            app: new.id,
+            account: None,
+            label: new.slug.to_string(),
+            created_at: now,
+        })?;
         tx.event(EventKind::AppCreated, new.id)?;
-        Ok(new.clone())
+        Ok((new.clone(), true))
     };
     context.change(make).await
 }
@@ -134,6 +163,8 @@ struct Work {
     owner: Account,
     options: PublishOptions,
     app: App,
+    /// Made by this publish.
+    is_new: bool,
     report: Report,
 }
 
@@ -168,7 +199,13 @@ impl Work {
     }
 
     async fn stages(&mut self, upload: Upload) -> Result<End, StageFailure> {
-        let incoming = self.unpack(upload).await?;
+        let incoming = match self.unpack(upload).await {
+            Ok(incoming) => incoming,
+            Err(failure) => {
+                self.forget_new_app().await;
+                return Err(failure);
+            }
+        };
         if let Some(version) = self.live_with(&incoming.digest).await? {
             self.apply_flags().await?;
             return Ok(End::Unchanged { version });
@@ -178,8 +215,28 @@ impl Work {
         let outcome = self.build_release(incoming, version, &folder).await;
         if let Err(failure) = &outcome {
             self.fail_release(version, failure).await;
+            folder.keep_logs_only().await;
         }
         outcome
+    }
+
+    /// Nothing readable ever arrived for a new app: it was never there.
+    async fn forget_new_app(&self) {
+        if !self.is_new {
+            return;
+        }
+        let id = self.app.id;
+        let forget = move |tx: &mut Change<'_>| -> Result<(), Error> {
+            // Deleted long ago, so that its slug is free at once.
+            let long_ago = jiff::Timestamp::UNIX_EPOCH;
+            tx.apps().delete(id, long_ago)?;
+            tx.apps()
+                .purge_deleted(long_ago + jiff::SignedDuration::from_millis(1), 100)?;
+            tx.event(EventKind::AppDeleted, id)
+        };
+        if let Err(error) = self.context.change(forget).await {
+            tracing::warn!(error = %error.message, app = %id, "an app without an upload could not be taken away");
+        }
     }
 
     async fn build_release(
@@ -196,7 +253,7 @@ impl Work {
             std::fs::rename(incoming.folder.path().join("source"), moved.source())
         })
         .await?;
-        self.report.log_to(&folder.build_log());
+        self.report.log_to(folder.build_log());
         let source = folder.source();
         let project = blocking(Stage::Upload, move || source::read(&source)).await?;
         let (project, classified, plan) = self.examine(project, folder).await?;
@@ -369,7 +426,7 @@ impl Work {
         let wanted = plan.clone();
         let building = async move {
             environment(&context, &wanted, &move |line: &str| {
-                drop(lines.send(line.to_owned()));
+                drop(lines.send(line.to_owned()))
             })
             .await
         };
@@ -548,13 +605,11 @@ impl Work {
             Err(error) => return tracing::warn!(%error, %app, "old releases could not be pruned"),
         };
         for version in pruned {
-            let folder = self.context.hosting().release(app, version);
-            let remove = move || {
-                drop(std::fs::remove_dir_all(folder.tree()));
-                drop(std::fs::remove_dir_all(folder.source()));
-                drop(std::fs::remove_dir_all(folder.home()));
-            };
-            drop(tokio::task::spawn_blocking(remove).await);
+            self.context
+                .hosting()
+                .release(app, version)
+                .keep_logs_only()
+                .await;
         }
     }
 }

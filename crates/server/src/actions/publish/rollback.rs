@@ -50,13 +50,10 @@ pub async fn rollback(
     app: &App,
     version: Option<u32>,
 ) -> Result<Activation, RollbackError> {
-    let id = app.id;
-    let releases = context
-        .storage
-        .read(move |tx| tx.releases().list(id))
-        .await?;
-    let version = choose(&releases, app.live_version, version)?;
-    activation(context, by, app, version).await
+    activation(context, by, app, |live, releases| {
+        choose(releases, live, version)
+    })
+    .await
 }
 
 /// Serves the live release with a new process.
@@ -65,8 +62,10 @@ pub async fn restart(
     by: &Account,
     app: &App,
 ) -> Result<Activation, RollbackError> {
-    let version = app.live_version.ok_or(RollbackError::NeverPublished)?;
-    activation(context, by, app, version).await
+    activation(context, by, app, |live, _| {
+        live.ok_or(RollbackError::NeverPublished)
+    })
+    .await
 }
 
 /// Chooses the release; the list has the newest first.
@@ -93,13 +92,23 @@ async fn activation(
     context: &Context,
     by: &Account,
     app: &App,
-    version: u32,
+    version: impl FnOnce(Option<u32>, &[Release]) -> Result<u32, RollbackError>,
 ) -> Result<Activation, RollbackError> {
     let begun = Instant::now();
-    let _turn = turn(context, by, &app.slug)?;
+    let _turn = take_turn(context, by, &app.slug)?;
+    // Read in turn: a publish may have ended since the app was looked up.
+    let id = app.id;
+    let (app, releases) = context
+        .storage
+        .read(move |tx| -> Result<_, storage::Error> {
+            Ok((tx.apps().find(id)?, tx.releases().list(id)?))
+        })
+        .await?;
+    let app = app.ok_or(RollbackError::NeverPublished)?;
+    let version = version(app.live_version, &releases)?;
     let (nobody, _) = tokio::sync::mpsc::unbounded_channel();
     let mut report = Report::new(context.clock.clone(), nobody);
-    let previous = activate(context, app, version, &mut report).await?;
+    let previous = activate(context, &app, version, &mut report).await?;
     Ok(Activation {
         previous,
         version,
@@ -107,7 +116,8 @@ async fn activation(
     })
 }
 
-fn turn(
+/// Takes the turn at an app for somebody who may change it.
+pub(crate) fn take_turn(
     context: &Context,
     by: &Account,
     slug: &Slug,

@@ -31,6 +31,14 @@ pub(crate) async fn verify(
             .header("x-vestibule-gate", gate)
             .header(header::ACCEPT, "application/json")
     };
+    // The owner's first look, with the gate open so that no token has to be minted for it. It comes first: what an app does to
+    // its gate while it answers shows below.
+    let look = probe(
+        context,
+        instance,
+        gateway("/", "open").header(header::ACCEPT, "text/html"),
+    )
+    .await;
     let health = probe(context, instance, gateway("/.vestibule/health", "closed")).await?;
     let wired = health.status == StatusCode::OK
         && serde_json::from_slice::<serde_json::Value>(&health.body)
@@ -43,13 +51,6 @@ pub(crate) async fn verify(
         tracing::error!(app = %app.id, status = %stranger.status, "a release let a stranger in");
         return Err(ActivateError::Ungated);
     }
-    // The owner's first look, with the gate open so that no token has to be minted for it.
-    let look = probe(
-        context,
-        instance,
-        gateway("/", "open").header(header::ACCEPT, "text/html"),
-    )
-    .await;
     Ok(match look {
         Ok(answer) if answer.status.is_server_error() => Some(format!(
             "/ answers {} when nobody is signed in; see the log",
