@@ -128,7 +128,7 @@ impl Caches {
             | EventKind::AccountDeleted
             | EventKind::AccountGeneration => forget_named(&self.accounts, subject),
             EventKind::SessionStarted | EventKind::SessionEnded => {
-                forget_named(&self.sessions, subject)
+                forget_named(&self.sessions, subject);
             }
             EventKind::AppCreated
             | EventKind::AppAccessChanged

@@ -22,6 +22,10 @@ impl Change<'_> {
     }
 
     /// Appends an event with more about it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small and read better without a reference"
+    )]
     pub fn event_with(
         &mut self,
         kind: EventKind,
@@ -74,7 +78,9 @@ impl Context {
             Ok::<_, Error>((value, change.events))
         });
         let (value, events) = write.await?;
-        events.iter().for_each(|event| self.caches.apply(event));
+        for event in &events {
+            self.caches.apply(event);
+        }
         Ok(value)
     }
 }

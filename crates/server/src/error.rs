@@ -30,7 +30,7 @@ pub struct Error {
     /// Further fields of the JSON answer.
     pub extra: Map<String, Value>,
     /// Headers of the answer.
-    pub headers: HeaderMap,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Error {
@@ -45,7 +45,7 @@ impl Error {
             code,
             message: message.into(),
             extra: Map::new(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -59,8 +59,15 @@ impl Error {
     /// Adds a header to the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
+    }
+
+    /// A header of the answer.
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers
+            .iter()
+            .find_map(|(own, value)| (own == name).then_some(value))
     }
 
     /// 401: it is not known who is calling.
@@ -456,7 +463,7 @@ impl IntoResponse for Error {
         body.insert("error".into(), self.code.into());
         body.insert("message".into(), self.message.into());
         body.extend(self.extra);
-        let mut headers = self.headers;
+        let mut headers: HeaderMap = self.headers.into_iter().collect();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         (self.status, headers, kept, Json(Value::Object(body))).into_response()
     }
@@ -530,5 +537,78 @@ impl fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_s_refusal_has_its_status_code_and_text() {
+        use apps::InviteRefusal as Invite;
+        use storage::Error as Storage;
+        let problem = String::from("secret detail");
+        let errors: Vec<Error> = vec![
+            Error::unauthorized(),
+            Error::viewer_required(),
+            Error::forbidden("Only the owner of the app may do that."),
+            Error::not_found(),
+            Error::body_too_large(),
+            Error::unprocessable("missing field `login`"),
+            Error::internal(&io::Error::other("secret detail")),
+            Storage::NotFound { what: "app" }.into(),
+            Storage::Conflict { what: "slug" }.into(),
+            Storage::InUse.into(),
+            Storage::InvalidText.into(),
+            Storage::DiskFull.into(),
+            Storage::Unavailable {
+                problem: problem.clone(),
+            }
+            .into(),
+            Storage::Database { problem }.into(),
+            Busy {
+                retry_after: Duration::from_millis(1500),
+            }
+            .into(),
+            accounts::PasswordError::TooShort.into(),
+            Invite::Accepted.into(),
+            Invite::Revoked.into(),
+            Invite::Expired.into(),
+            Invite::OtherAddress.into(),
+            apps::TooManyAddresses.into(),
+            kv::KeyError::Empty.into(),
+            kv::ValueError::TooLarge {
+                bytes: 300_000,
+                limit: 262_144,
+            }
+            .into(),
+            kv::ValueError::NotJson { line: 1, column: 2 }.into(),
+            kv::ValueError::TooDeep.into(),
+            kv::AppendError::NotAList { found: "a text" }.into(),
+            kv::IncrementError::NotANumber { found: "a text" }.into(),
+            kv::IncrementError::Overflow.into(),
+            kv::ViewerRequired.into(),
+        ];
+        let line = |error: &Error| {
+            let headers: Vec<_> = error
+                .headers
+                .iter()
+                .map(|(name, value)| format!(" {name}={value:?}"))
+                .collect();
+            let extra = Value::Object(error.extra.clone());
+            format!(
+                "{} {}: {} {extra}{}",
+                error.status.as_u16(),
+                error.code,
+                error.message,
+                headers.concat()
+            )
+        };
+        let lines: Vec<String> = errors.iter().map(line).collect();
+        assert!(!lines.concat().contains("secret detail"));
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Throttle(Mutex<throttle::Throttle>);
 #[derive(Debug)]
 pub(crate) struct Attempt<'t> {
     throttle: &'t Throttle,
-    attempt: throttle::Attempt,
+    ticket: throttle::Attempt,
     begun: Timestamp,
 }
 
@@ -56,7 +56,7 @@ impl Throttle {
         })?;
         Ok(Attempt {
             throttle: self,
-            attempt,
+            ticket: attempt,
             begun: now,
         })
     }
@@ -69,11 +69,11 @@ impl Throttle {
 impl Attempt<'_> {
     /// Forgets the failures: the person knows the password.
     pub(crate) fn succeeded(self) {
-        self.throttle.counts().succeeded(&self.attempt, self.begun);
+        self.throttle.counts().succeeded(&self.ticket, self.begun);
     }
 
     /// Takes back an attempt that was not decided, for example because the server was too busy to check it.
     pub(crate) fn undecided(self) {
-        self.throttle.counts().undecided(&self.attempt);
+        self.throttle.counts().undecided(&self.ticket);
     }
 }

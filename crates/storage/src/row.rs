@@ -60,10 +60,17 @@ impl Row<'_> {
             .or_else(|_| self.get::<String>(0))
             .or_else(|_| {
                 self.get::<Vec<u8>>(0)
-                    .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+                    .map(|bytes| format!("0x{}", bytes.into_iter().fold(String::new(), hex_digits)))
             })
             .unwrap_or_else(|_| "of unreadable id".into())
     }
+}
+
+/// Adds a byte to a text as two digits.
+fn hex_digits(mut text: String, byte: u8) -> String {
+    use std::fmt::Write as _;
+    let _ = write!(text, "{byte:02x}");
+    text
 }
 
 /// A cursor over the columns of a row, in the order they were selected.

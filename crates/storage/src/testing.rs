@@ -114,7 +114,7 @@ impl Drop for TestDatabase {
             runtime.map(|runtime| {
                 runtime.block_on(administer(format!(
                     "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-                )))
+                )));
             })
         });
         let _ = dropping.join();

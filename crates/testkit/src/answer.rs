@@ -59,6 +59,10 @@ impl Answer {
 
     /// Fails the test unless the status is as expected.
     #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "often only the check is wanted"
+    )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self

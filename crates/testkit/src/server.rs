@@ -8,6 +8,7 @@ use server::{
     clock::Clock,
     config::{RawConfig, Sources},
 };
+use storage::{DatabaseUrl, testing::TestDatabase};
 use tempfile::TempDir;
 
 use crate::Answer;
@@ -21,6 +22,8 @@ pub struct TestServer {
     clock: Clock,
     client: Client,
     directory: TempDir,
+    // Dropped, and with it the database, when the test is over.
+    database: Option<TestDatabase>,
     settings: Vec<(String, String)>,
 }
 
@@ -60,6 +63,10 @@ impl TestServer {
             "server.data_dir".into(),
             directory.path().display().to_string(),
         ));
+        let database = postgres_database().await;
+        if let Some(DatabaseUrl::Postgres(url)) = database.as_ref().map(TestDatabase::url) {
+            all.push(("database.url".into(), url.expose().clone()));
+        }
         let server = Server::start_at(config(&all).0, clock.clone())
             .await
             .expect("the server starts");
@@ -73,6 +80,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings: all,
         }
     }
@@ -84,6 +92,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings,
         } = self;
         server.stop().await;
@@ -95,6 +104,7 @@ impl TestServer {
             clock,
             client,
             directory,
+            database,
             settings,
         }
     }
@@ -177,6 +187,16 @@ impl TestServer {
     /// `http://localhost:<port>`, the origin of the pages.
     pub fn origin(&self) -> String {
         format!("http://{}", self.host())
+    }
+}
+
+/// A fresh PostgreSQL database when `VESTIBULE_TEST_DATABASE` is `postgres`; else the server keeps to SQLite.
+async fn postgres_database() -> Option<TestDatabase> {
+    let wanted = std::env::var("VESTIBULE_TEST_DATABASE").is_ok_and(|engine| engine == "postgres");
+    if wanted {
+        Some(TestDatabase::postgres().await)
+    } else {
+        None
     }
 }
 

@@ -41,9 +41,8 @@ async fn login(
     headers: HeaderMap,
     form: Result<axum::Form<LoginForm>, FormRejection>,
 ) -> Result<Response, IssuerError> {
-    let form = match form {
-        Ok(axum::Form(form)) => form,
-        Err(_) => return Err(IssuerError::missing_fields(&["username", "password"])),
+    let Ok(axum::Form(form)) = form else {
+        return Err(IssuerError::missing_fields(&["username", "password"]));
     };
     let missing: Vec<_> = [("username", &form.username), ("password", &form.password)]
         .into_iter()
@@ -207,7 +206,7 @@ impl From<Error> for IssuerError {
     fn from(error: Error) -> Self {
         match error.code {
             "too_many_attempts" => Self {
-                headers: error.headers,
+                headers: error.headers.into_iter().collect(),
                 ..Self::new(
                     error.status,
                     "Too many login attempts. Try again in 15 minutes.",
@@ -216,7 +215,7 @@ impl From<Error> for IssuerError {
             _ => Self {
                 status: error.status,
                 detail: error.message.into_owned().into(),
-                headers: error.headers,
+                headers: error.headers.into_iter().collect(),
             },
         }
     }

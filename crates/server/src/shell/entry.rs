@@ -278,7 +278,7 @@ fn typed_again(fields: &super::form::Fields, error: &Error) -> pages::NewAccount
 
 /// A form shown again keeps the headers of its error: `Retry-After` above all.
 fn again(mut response: Response, error: &Error) -> Response {
-    if let Some(wait) = error.headers.get(http::header::RETRY_AFTER) {
+    if let Some(wait) = error.header(&http::header::RETRY_AFTER) {
         response
             .headers_mut()
             .insert(http::header::RETRY_AFTER, wait.clone());

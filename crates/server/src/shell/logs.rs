@@ -56,7 +56,9 @@ pub(super) async fn logs(
     };
     let (lines, follows) = log.map_or((Vec::new(), false), |log| (log.lines, log.follow.is_some()));
     let mut place = Place::default();
-    lines.iter().for_each(|line| place.pass(line));
+    for line in &lines {
+        place.pass(line);
+    }
     let version = which.version.or(app.live_version.filter(|_| !which.build));
     let stream = follows.then(|| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

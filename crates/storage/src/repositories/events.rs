@@ -92,6 +92,10 @@ kinds! {
 
 impl Events<'_> {
     /// Appends an event and returns its place. Readers see it once the transaction is committed.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small and read better without a reference"
+    )]
     pub fn append(
         &mut self,
         kind: EventKind,

@@ -43,11 +43,11 @@ impl Releases<'_> {
             .query_one(&newest, |row| row.cells(TABLE, &["version"]).u32())?
             .unwrap_or_default();
         let version = newest.saturating_add(1);
-        let (state, stage, message) = names(&release.state);
+        let (name, stage, message) = names(&release.state);
         let values = [
             release.app.as_uuid().into(),
             i64::from(version).into(),
-            state.into(),
+            name.into(),
             stage.into(),
             message.into(),
             release.source_digest.as_str().into(),
@@ -102,12 +102,12 @@ impl Releases<'_> {
         version: u32,
         state: &ReleaseState,
     ) -> Result<(), Error> {
-        let (state, stage, message) = names(state);
+        let (word, stage, message) = names(state);
         let columns = ["state", "failed_stage", "failed_message"];
         let rows = self.0.update(
             TABLE,
             columns,
-            [state.into(), stage.into(), message.into()],
+            [word.into(), stage.into(), message.into()],
             one(app, version),
         )?;
         changed(rows, TABLE)

@@ -71,7 +71,7 @@ on_both_engines! {
         storage
             .write(move |tx| {
                 tx.releases().insert(&release(id, owner.id))?;
-                tx.kv().put(
+                let put = tx.kv().put(
                     id,
                     kv::Namespace::Public,
                     "k",
@@ -80,6 +80,7 @@ on_both_engines! {
                     t0(),
                     storage::KvLimits { keys: 9, bytes: 99 },
                 )?;
+                assert!(matches!(put, storage::Put::Written { .. }));
                 tx.apps().delete(id, t0())
             })
             .await

@@ -14,9 +14,7 @@ on_both_engines! {
     }
 
     async fn several_programs_that_start_at_once_migrate_it_once(db) {
-        let opened = [db.open(), db.open(), db.open(), db.open()];
-        let [a, b, c, d] = opened;
-        let (a, b, c, d) = tokio::join!(a, b, c, d);
+        let (a, b, c, d) = tokio::join!(db.open(), db.open(), db.open(), db.open());
         store(&a, &[&account("ada")]).await;
         for storage in [a, b, c, d] {
             assert_eq!(storage.read(|tx| tx.accounts().count()).await, Ok(1));

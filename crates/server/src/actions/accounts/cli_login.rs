@@ -177,14 +177,13 @@ pub async fn poll(context: &Context, poll_secret: &str) -> Result<Poll, Error> {
                 ))
             }
         }
-        Some(_) => Poll::Lapsed,
         None if expires
             .parse()
             .is_ok_and(|expires: i64| now.as_second() < expires) =>
         {
             Poll::Waiting
         }
-        None => Poll::Lapsed,
+        Some(_) | None => Poll::Lapsed,
     })
 }
 

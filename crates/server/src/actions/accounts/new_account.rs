@@ -45,16 +45,16 @@ impl NewAccount {
     /// Brings the fields into the form they are kept in, or says which one is not fit.
     pub(super) fn check(self) -> Result<Checked, Error> {
         let username = Username::parse(&self.username)?;
-        self.check_with(username)
+        self.check_with(&username)
     }
 
     /// As [`Self::check`], for whoever runs the server, who may take names such as `admin` too.
     pub(super) fn check_official(self) -> Result<Checked, Error> {
         let username = Username::parse_official(&self.username)?;
-        self.check_with(username)
+        self.check_with(&username)
     }
 
-    fn check_with(self, username: Username) -> Result<Checked, Error> {
+    fn check_with(self, username: &Username) -> Result<Checked, Error> {
         let email = Email::parse(&self.email)?;
         let full_name = self
             .full_name

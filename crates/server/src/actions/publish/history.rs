@@ -1,6 +1,6 @@
 //! An app's releases, as their owner sees them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use apps::{App, Release, ReleaseState};
 use protocol::control::VersionInfo;
@@ -17,12 +17,10 @@ pub async fn versions(context: &Context, app: &App) -> Result<Vec<VersionInfo>, 
             let releases = tx.releases().list(id)?;
             let mut names = HashMap::new();
             for release in &releases {
-                if !names.contains_key(&release.created_by) {
+                if let Entry::Vacant(place) = names.entry(release.created_by) {
                     let account = tx.accounts().find(release.created_by)?;
-                    names.insert(
-                        release.created_by,
-                        account.map_or_else(|| "somebody who left".to_owned(), |a| a.username),
-                    );
+                    let gone = || "somebody who left".to_owned();
+                    place.insert(account.map_or_else(gone, |account| account.username));
                 }
             }
             Ok((releases, names))

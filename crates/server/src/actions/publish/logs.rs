@@ -133,12 +133,12 @@ fn read_build_log(path: &Path) -> io::Result<Vec<LogLine>> {
     let events = text
         .lines()
         .filter_map(|line| serde_json::from_str::<StageEvent>(line).ok());
-    let mut lines: Vec<LogLine> = events.flat_map(event_lines).collect();
+    let mut lines: Vec<LogLine> = events.flat_map(|event| event_lines(&event)).collect();
     lines.drain(..lines.len().saturating_sub(LINES));
     Ok(lines)
 }
 
-fn event_lines(event: StageEvent) -> Vec<LogLine> {
+fn event_lines(event: &StageEvent) -> Vec<LogLine> {
     let level = match event.status {
         Status::Failed => "error",
         Status::Warning => "warning",

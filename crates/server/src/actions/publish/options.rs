@@ -73,12 +73,12 @@ impl TryFrom<PublishQuery> for PublishOptions {
         let slug: Slug = query.slug.parse()?;
         let name = query
             .name
-            .map(|name| text("the name", name, 80))
+            .map(|name| text("the name", &name, 80))
             .transpose()?;
         // The folder's name is only a proposal: what cannot be a name is replaced, not refused.
         let folder = query
             .folder
-            .and_then(|folder| text("the folder", folder, 80).ok());
+            .and_then(|folder| text("the folder", &folder, 80).ok());
         Ok(Self {
             initial_name: name.clone().or(folder).unwrap_or_else(|| slug.to_string()),
             slug,
@@ -86,7 +86,7 @@ impl TryFrom<PublishQuery> for PublishOptions {
             entry: query.entry.map(entry).transpose()?,
             message: query
                 .message
-                .map(|message| text("the message", message, 500))
+                .map(|message| text("the message", &message, 500))
                 .transpose()?,
             is_public: query.public,
             requires_auth: query.requires_auth,
@@ -95,7 +95,7 @@ impl TryFrom<PublishQuery> for PublishOptions {
     }
 }
 
-fn text(what: &'static str, text: String, maximum: usize) -> Result<String, OptionsError> {
+fn text(what: &'static str, text: &str, maximum: usize) -> Result<String, OptionsError> {
     let trimmed = text.trim();
     let fine = !trimmed.is_empty()
         && trimmed.chars().count() <= maximum

@@ -253,7 +253,7 @@ impl Work {
             std::fs::rename(incoming.folder.path().join("source"), moved.source())
         })
         .await?;
-        self.report.log_to(folder.build_log());
+        self.report.log_to(&folder.build_log());
         let source = folder.source();
         let project = blocking(Stage::Upload, move || source::read(&source)).await?;
         let (project, classified, plan) = self.examine(project, folder).await?;
@@ -426,7 +426,7 @@ impl Work {
         let wanted = plan.clone();
         let building = async move {
             environment(&context, &wanted, &move |line: &str| {
-                drop(lines.send(line.to_owned()))
+                drop(lines.send(line.to_owned()));
             })
             .await
         };

@@ -1,6 +1,6 @@
 //! Telling the publisher how it goes: each event goes to whoever is listening and into the release's build log.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::Path};
 
 use protocol::publish::{Stage, StageEvent, Status};
 use pysource::Finding;
@@ -45,8 +45,8 @@ impl Report {
     }
 
     /// Begins the build log; what was reported before is written first. Without a log the publish goes on.
-    pub fn log_to(&mut self, path: PathBuf) {
-        match std::fs::File::create(&path) {
+    pub fn log_to(&mut self, path: &Path) {
+        match std::fs::File::create(path) {
             Ok(file) => {
                 self.log = Some(file);
                 for event in std::mem::take(&mut self.pending) {
@@ -54,7 +54,7 @@ impl Report {
                 }
             }
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "no build log can be written")
+                tracing::warn!(path = %path.display(), %error, "no build log can be written");
             }
         }
     }

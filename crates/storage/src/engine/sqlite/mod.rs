@@ -96,7 +96,7 @@ mod tests {
     }
 
     /// SQLite's own limit on the size of the file reports what a full disk does.
-    fn limit_pages(tx: &mut Tx, more: i64) -> Result<(), Error> {
+    fn limit_pages(tx: &mut Tx, more: i64) {
         let Connection::Sqlite(connection) = &tx.connection else {
             panic!("this is SQLite")
         };
@@ -105,7 +105,6 @@ mod tests {
             .unwrap();
         let limit = format!("PRAGMA max_page_count = {}", pages + more);
         connection.query_row(&limit, [], |_| Ok(())).unwrap();
-        Ok(())
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +112,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::new(DatabaseUrl::Sqlite(folder.path().join("a.db")));
         let storage = Storage::open(settings.clone()).await.unwrap();
-        storage.write(|tx| limit_pages(tx, 8)).await.unwrap();
+        storage
+            .write(|tx| {
+                limit_pages(tx, 8);
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
         let writes: Vec<_> = (0..100)
             .map(|n| {
                 let storage = storage.clone();
@@ -128,7 +133,13 @@ mod tests {
             }
         }
         assert!(acknowledged.len() < 100);
-        storage.write(|tx| limit_pages(tx, 1_000)).await.unwrap();
+        storage
+            .write(|tx| {
+                limit_pages(tx, 1_000);
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
         acknowledged.push(storage.write(|tx| append(tx, 100, 3_000)).await.unwrap());
         storage.close().await;
         let storage = Storage::open(settings).await.unwrap();

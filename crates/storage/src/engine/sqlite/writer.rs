@@ -4,7 +4,7 @@
 //! a savepoint of its own, so a job that fails is undone alone. Nobody hears anything before the `COMMIT` is durable;
 //! if it fails, nobody's change was kept and everybody hears that.
 
-use std::{cell::Cell, sync::Arc, thread};
+use std::{cell::Cell, ops::ControlFlow, sync::Arc, thread};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -41,7 +41,7 @@ trait Job: Send {
 }
 
 struct Work<F, T, E> {
-    work: F,
+    closure: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -57,7 +57,7 @@ where
     }
 
     fn run(&mut self, tx: &mut Tx) -> bool {
-        let result = guarded(tx, &mut self.work);
+        let result = guarded(tx, &mut self.closure);
         let keep = result.is_ok();
         self.result = Some(result);
         keep
@@ -84,7 +84,7 @@ impl Writer {
                 keeper,
                 head,
             }
-            .run()
+            .run();
         };
         thread::Builder::new()
             .name("storage-writer".into())
@@ -103,7 +103,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Message::Job(Box::new(Work {
-            work,
+            closure: work,
             result: None,
             reply,
         }));
@@ -140,14 +140,16 @@ impl Serving {
                 Ok(())
             }));
         }
-        let mut stop = None;
-        while stop.is_none() {
-            match self.queue.blocking_recv() {
-                Some(Message::Job(first)) => stop = self.batch(first),
-                Some(Message::Stop(done)) => stop = Some(Some(done)),
-                None => stop = Some(None),
+        let waiting = loop {
+            let next = match self.queue.blocking_recv() {
+                Some(Message::Job(first)) => self.batch(first),
+                Some(Message::Stop(done)) => ControlFlow::Break(Some(done)),
+                None => ControlFlow::Break(None),
+            };
+            if let ControlFlow::Break(waiting) = next {
+                break waiting;
             }
-        }
+        };
         self.keeper.stop();
         let done = self.control_rows("PRAGMA wal_checkpoint(TRUNCATE)");
         if let Err(error) = done {
@@ -155,14 +157,14 @@ impl Serving {
         }
         self.queue.close();
         drop(self.tx);
-        if let Some(Some(done)) = stop {
+        if let Some(done) = waiting {
             let _ = done.send(());
         }
     }
 
-    /// Runs one transaction of the first job and all that wait.
-    fn batch(&mut self, first: Box<dyn Job>) -> Option<Option<oneshot::Sender<()>>> {
-        let mut stop = None;
+    /// Runs one transaction of the first job and all that wait; breaks, with whom to tell, when it is time to stop.
+    fn batch(&mut self, first: Box<dyn Job>) -> ControlFlow<Option<oneshot::Sender<()>>> {
+        let mut stop = ControlFlow::Continue(());
         let mut ran: Vec<Box<dyn Job>> = Vec::new();
         let mut latest = None;
         let mut next = Some(first);
@@ -176,7 +178,7 @@ impl Serving {
             if outcome.is_ok() && ran.len() < BATCH {
                 match self.queue.try_recv() {
                     Ok(Message::Job(job)) => next = Some(job),
-                    Ok(Message::Stop(done)) => stop = Some(Some(done)),
+                    Ok(Message::Stop(done)) => stop = ControlFlow::Break(Some(done)),
                     Err(_) => {}
                 }
             }
