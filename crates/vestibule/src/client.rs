@@ -17,7 +17,7 @@ pub(crate) struct Client {
 }
 
 /// How long one ordinary request may take. A publish and a followed log have no such end.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Client {
     pub(crate) fn new(target: Target) -> Result<Self, Failure> {

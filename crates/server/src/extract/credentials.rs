@@ -44,19 +44,45 @@ pub fn session_token(headers: &HeaderMap) -> Option<(&str, Via)> {
         .or_else(|| cookie(headers, SESSION_COOKIE).map(|token| (token, Via::Cookie)))
 }
 
-/// Whether a request may rely on the cookie: it changes nothing, or the browser says that our own page caused it.
-/// `SameSite` alone does not do, since apps on hosts below ours count as the same site.
-pub fn may_rely_on_cookie(method: &Method, headers: &HeaderMap, shell_origin: &str) -> bool {
-    if method.is_safe() {
-        return true;
-    }
+/// What caused a request, as far as the browser tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// One of our own pages.
+    OurPage,
+    /// A page of another site, or of an app.
+    AnotherSite,
+    /// It was not told: a program, or a browser that says neither.
+    Untold,
+}
+
+/// What caused a request. `SameSite` alone does not do, since apps on hosts below ours count as the same site.
+pub fn cause(headers: &HeaderMap, shell_origin: &str) -> Cause {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) if site != "same-origin" => false,
-        (_, Some(origin)) => origin == shell_origin,
-        (Some(_), None) => true,
-        (None, None) => false,
+        (Some(site), _) if site != "same-origin" => Cause::AnotherSite,
+        (_, Some(origin)) if is_ours(origin, shell_origin) => Cause::OurPage,
+        (_, Some(_)) => Cause::AnotherSite,
+        (Some(_), None) => Cause::OurPage,
+        (None, None) => Cause::Untold,
     }
+}
+
+/// Whether an origin is the shell's: its own, or another name of this machine when it is served to this machine only.
+fn is_ours(origin: &str, shell_origin: &str) -> bool {
+    let port_here = |origin: &str| {
+        let host = origin.strip_prefix("http://")?;
+        LOOPBACK.iter().find_map(|name| Some(host.strip_prefix(name)?.to_owned()))
+    };
+    origin == shell_origin
+        || port_here(shell_origin).is_some_and(|port| port_here(origin).as_deref() == Some(&port))
+}
+
+/// The names of this machine; what follows one in an origin is the port.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// Whether a request may rely on the cookie alone: it changes nothing, or one of our own pages caused it.
+pub fn may_rely_on_cookie(method: &Method, headers: &HeaderMap, shell_origin: &str) -> bool {
+    method.is_safe() || cause(headers, shell_origin) == Cause::OurPage
 }
 
 #[cfg(test)]
@@ -119,6 +145,12 @@ mod tests {
             ),
             (&[("sec-fetch-site", "none")], false),
             (&[], false),
+            (&[("origin", "http://127.0.0.1:8080")], true),
+            (&[("origin", "http://[::1]:8080")], true),
+            (&[("origin", "http://127.0.0.1:8081")], false),
+            (&[("origin", "https://127.0.0.1:8080")], false),
+            (&[("origin", "http://127.0.0.1.example.com:8080")], false),
+            (&[("origin", "http://localhost.:8080")], false),
         ] {
             assert_eq!(
                 may_rely_on_cookie(&Method::POST, &headers(pairs), shell),

@@ -14,7 +14,7 @@ use token::MacKey;
 use super::{page::CSRF_FIELD, ui::Tone, visit::Visit};
 use crate::{
     Context, Error,
-    extract::credentials::{cookie, may_rely_on_cookie},
+    extract::credentials::{Cause, cause, cookie},
 };
 
 /// The fields of a posted form. A missing one is empty; of a repeated one the last counts.
@@ -62,11 +62,8 @@ impl FromRequest<Context> for Posted {
     async fn from_request(request: Request, context: &Context) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
         let visit = Visit::from_request_parts(&mut parts, context).await?;
-        if !may_rely_on_cookie(
-            &parts.method,
-            &parts.headers,
-            &context.config.shell_origin(),
-        ) {
+        // A program tells no origin; it has to have read the form's token like everybody else.
+        if cause(&parts.headers, &context.config.shell_origin()) == Cause::AnotherSite {
             return Err(Error::forbidden(
                 "The form was sent from another site, so it was not taken.",
             ));

@@ -57,7 +57,7 @@ pub(crate) fn load(serving: &Serving) -> Result<Config, Failure> {
 
 /// The same, with where each value came from.
 pub(crate) fn read_all(serving: &Serving) -> Result<(Config, RawConfig), Failure> {
-    Config::load(&sources(serving)?).map_err(mistakes)
+    Config::load(&sources(serving)?).map_err(|errors| mistakes(&errors))
 }
 
 pub(crate) fn explain(serving: &Serving, output: Output) -> Outcome {
@@ -77,6 +77,6 @@ pub(crate) fn explain(serving: &Serving, output: Output) -> Outcome {
     Ok(())
 }
 
-fn mistakes(errors: server::config::ConfigErrors) -> Failure {
+fn mistakes(errors: &server::config::ConfigErrors) -> Failure {
     Failure::new(Code::Configuration, errors.to_string())
 }
