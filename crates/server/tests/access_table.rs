@@ -25,9 +25,9 @@ enum Who {
 
 const TABLE: &[(&str, &str, Who)] = &[
     ("GET", "/.well-known/jwks.json", Who::Anyone),
-    ("GET", "/livez", Who::Admin),
+    ("GET", "/livez", Who::Anyone),
     ("GET", "/metrics", Who::Admin),
-    ("GET", "/readyz", Who::Admin),
+    ("GET", "/readyz", Who::Anyone),
     ("GET", "/user/.well-known/jwks.json", Who::Anyone),
     ("POST", "/user/login/access-token", Who::Proof),
     ("POST", "/user/login/logout/", Who::Proof),

@@ -58,11 +58,14 @@ async fn a_taken_public_port_is_an_error_and_a_taken_default_admin_port_is_not()
 }
 
 #[tokio::test]
-async fn health_and_metrics_are_on_the_admin_listener_only() {
+async fn probes_are_on_both_listeners_and_metrics_on_the_admin_listener_only() {
     let server = TestServer::start().await;
     let admin = |path: &str| Answer::to(server.client().get(server.admin_url(path)));
     admin("/livez").await.expect(200);
     admin("/readyz").await.expect(200);
+    for probe in ["/livez", "/readyz"] {
+        server.call("GET", probe, None, None).await.expect(200);
+    }
     server
         .call("GET", "/v1/session", None, None)
         .await

@@ -296,11 +296,15 @@ async fn a_form_without_its_token_or_from_another_site_changes_nothing() {
         let request = request.form(&[("_csrf", &*good), ("full_name", "Mallory")]);
         browser.send(request).await.expect(403);
     }
-    let bare = server
-        .request(Method::POST, "/account")
-        .form(&[("_csrf", &*good), ("full_name", "Mallory")]);
-    browser.send(bare).await.expect(403);
+    // Whoever tells no origin, as programs do, needs the token all the same.
+    let bare = |token: &str| {
+        let request = server.request(Method::POST, "/account");
+        request.form(&[("_csrf", token), ("full_name", "Mallory")])
+    };
+    browser.send(bare("")).await.expect(403);
+    browser.send(bare(&"0".repeat(64))).await.expect(403);
     assert!(!browser.get("/account").await.text.contains("Mallory"));
+    browser.send(bare(&good)).await.expect(303);
     browser
         .post("/account", &[("_csrf", good), ("full_name", "Ada".into())])
         .await
@@ -855,4 +859,29 @@ async fn releases_and_logs_of_an_app_without_any_are_empty_pages() {
         .await
         .expect(409);
     assert!(answer.text.contains("v7"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_person_who_types_another_name_of_this_machine_lands_at_the_configured_one() {
+    let server = TestServer::start().await;
+    let port = server.origin().rsplit_once(':').unwrap().1.to_owned();
+    let ask = |host: String, accept: &'static str| {
+        let address = format!("http://127.0.0.1:{port}/signin?next=%2Fapps%2Fa");
+        let request = server.client().get(address).header("host", host);
+        Answer::to(request.header("accept", accept))
+    };
+    let sent = ask(format!("127.0.0.1:{port}"), "text/html")
+        .await
+        .expect(303);
+    assert_eq!(
+        sent.header("location"),
+        format!("{}/signin?next=%2Fapps%2Fa", server.origin())
+    );
+    ask(format!("127.0.0.1:{port}"), "*/*").await.expect(200);
+    ask(format!("localhost:{port}"), "text/html")
+        .await
+        .expect(200);
+    ask("vestibule.example.com".to_owned(), "text/html")
+        .await
+        .expect(200);
 }

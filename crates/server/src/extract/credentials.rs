@@ -71,14 +71,18 @@ pub fn cause(headers: &HeaderMap, shell_origin: &str) -> Cause {
 fn is_ours(origin: &str, shell_origin: &str) -> bool {
     let port_here = |origin: &str| {
         let host = origin.strip_prefix("http://")?;
-        LOOPBACK.iter().find_map(|name| Some(host.strip_prefix(name)?.to_owned()))
+        port_on_this_machine(host).map(str::to_owned)
     };
     origin == shell_origin
-        || port_here(shell_origin).is_some_and(|port| port_here(origin).as_deref() == Some(&port))
+        || (port_here(shell_origin).is_some() && port_here(origin) == port_here(shell_origin))
 }
 
-/// The names of this machine; what follows one in an origin is the port.
-const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// What follows the name of this machine in a host: nothing, or a colon and the port. `None` for other hosts.
+pub(crate) fn port_on_this_machine(host: &str) -> Option<&str> {
+    let names = ["localhost", "127.0.0.1", "[::1]"];
+    let port = names.iter().find_map(|name| host.strip_prefix(name))?;
+    (port.is_empty() || port.starts_with(':')).then_some(port)
+}
 
 /// Whether a request may rely on the cookie alone: it changes nothing, or one of our own pages caused it.
 pub fn may_rely_on_cookie(method: &Method, headers: &HeaderMap, shell_origin: &str) -> bool {

@@ -22,12 +22,13 @@ fn own() -> Routes {
         .nest("/v1", api::routes())
         .nest("/user", api::issuer::routes())
         .get("/.well-known/jwks.json", api::issuer::key_set)
+        .merge(probes())
         .merge(shell::routes())
 }
 
 /// Every route of every listener, so that a test can ask of each who may call it.
 pub fn list() -> Vec<Route> {
-    own().merge(health()).finish().1
+    own().merge(metrics()).finish().1
 }
 
 /// The public listener: app hosts go to the gateway, everything else is ours.
@@ -65,7 +66,8 @@ pub fn data(context: &Context) -> Router {
 /// The admin listener: health and metrics.
 pub fn admin(context: &Context) -> Router {
     middleware::outermost(
-        health()
+        probes()
+            .merge(metrics())
             .finish()
             .0
             .fallback(unknown)
@@ -73,11 +75,15 @@ pub fn admin(context: &Context) -> Router {
     )
 }
 
-fn health() -> Routes {
+/// What a load balancer or service manager asks; on both listeners, since it may reach only one.
+fn probes() -> Routes {
     Routes::new()
         .get("/livez", api::health::livez)
         .get("/readyz", api::health::readyz)
-        .get("/metrics", api::health::metrics)
+}
+
+fn metrics() -> Routes {
+    Routes::new().get("/metrics", api::health::metrics)
 }
 
 /// Answers what no route matched.

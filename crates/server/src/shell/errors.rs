@@ -11,7 +11,10 @@ use super::{
     pages::{ErrorPage, NoticeLink},
     visit::{Visit, go},
 };
-use crate::{Context, Error, actions::accounts, middleware::REQUEST_ID};
+use crate::{
+    Context, Error, actions::accounts, extract::credentials::port_on_this_machine,
+    middleware::REQUEST_ID,
+};
 
 /// Turns the errors of our own routes into pages where a person would read them; programs keep their JSON. Around all
 /// of our own routes, so that unknown addresses and panics are answered alike.
@@ -20,6 +23,9 @@ pub(crate) async fn for_people(
     request: Request,
     rest: Rest,
 ) -> Response {
+    if let Some(home) = under_another_name(&context, &request) {
+        return home;
+    }
     let path = request.uri().path();
     let is_page = !["/v1/", "/user/", "/_static/", "/.well-known/"]
         .iter()
@@ -53,6 +59,31 @@ pub(crate) async fn for_people(
     };
     let visit = Visit::new(&context, &seen, caller);
     page(&visit, &seen.headers, &error)
+}
+
+/// Sends a person who typed another name of this machine to the one in the configuration: cookies, frames and sign-in
+/// hops know only that. Programs are left alone, and so are servers that other machines reach.
+fn under_another_name(context: &Context, request: &Request) -> Option<Response> {
+    let public = &context.config.public_url;
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    let port = port_on_this_machine;
+    let own = context.config.shell_origin();
+    let own = own.strip_prefix("http://")?;
+    let elsewhere = host != own && port(host).is_some() && port(host) == port(own);
+    let navigates =
+        matches!(*request.method(), Method::GET | Method::HEAD) && reads_html(request.headers());
+    if !elsewhere || !navigates {
+        return None;
+    }
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    // Joined as text: the path stays what it was, and cannot become a host.
+    Some(go(&format!(
+        "{}{target}",
+        public.origin().ascii_serialization()
+    )))
 }
 
 /// The page of an error.
