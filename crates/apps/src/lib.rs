@@ -21,5 +21,5 @@ pub use invite::Invite;
 pub use next_path::NextPath;
 pub use publish::{AppName, ReleaseMessage, TextError};
 pub use release::{Release, ReleaseState};
-pub use releases::{KEPT_RELEASES, RollbackError, interrupted, outdated, rollback_target};
+pub use releases::{RollbackError, interrupted, outdated, rollback_target};
 pub use token::viewer::ViewerRole;

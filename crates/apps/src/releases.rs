@@ -4,9 +4,6 @@ use std::cmp::Reverse;
 
 use crate::{Release, ReleaseState};
 
-/// How many ready releases are kept, the live one included.
-pub const KEPT_RELEASES: usize = 10;
-
 /// Why there is nothing to go back to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RollbackError {
@@ -56,9 +53,9 @@ pub fn rollback_target(
     }
 }
 
-/// The releases whose builds are removed to make room: ready ones beyond the [`KEPT_RELEASES`] that were live or made
-/// last. The live one is never among them.
-pub fn outdated(releases: &[Release], live: Option<u32>) -> Vec<u32> {
+/// The releases whose builds are removed to make room: ready ones beyond the `kept` that were live or made last. The
+/// live one is never among them.
+pub fn outdated(releases: &[Release], live: Option<u32>, kept: usize) -> Vec<u32> {
     let mut ready: Vec<_> = releases
         .iter()
         .filter(|release| release.state == ReleaseState::Ready)
@@ -69,7 +66,7 @@ pub fn outdated(releases: &[Release], live: Option<u32>) -> Vec<u32> {
     });
     ready
         .into_iter()
-        .skip(KEPT_RELEASES)
+        .skip(kept.max(1))
         .map(|release| release.version)
         .collect()
 }
@@ -172,8 +169,8 @@ mod tests {
                 .collect();
             let good: Vec<_> = (1..).zip(&ready).filter(|(_, ready)| **ready).map(|(version, _)| version).collect();
             let live = (!good.is_empty()).then(|| good[pick.index(good.len())]);
-            let removed = outdated(&releases, live);
-            prop_assert_eq!(removed.len(), good.len().saturating_sub(KEPT_RELEASES));
+            let removed = outdated(&releases, live, 10);
+            prop_assert_eq!(removed.len(), good.len().saturating_sub(10));
             prop_assert!(removed.iter().all(|version| good.contains(version) && Some(*version) != live));
         }
     }

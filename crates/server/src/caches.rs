@@ -20,6 +20,7 @@ use accounts::{Account, Session};
 use apps::{App, Member};
 use ids::{AccountId, AppId, SessionId, Slug};
 use moka::sync::Cache;
+use serde::Deserialize;
 use storage::{Event, EventKind};
 
 use crate::{Context, Error};
@@ -138,7 +139,10 @@ impl Caches {
                 forget_named(&self.apps, subject);
                 self.slugs.invalidate_all();
             }
-            EventKind::MembershipChanged => self.members.forget_all(),
+            EventKind::MembershipChanged => match (subject.parse(), account_in(&event.payload)) {
+                (Ok(app), Some(account)) => self.members.forget(&(app, account)),
+                _ => self.members.forget_all(),
+            },
             EventKind::InviteChanged | EventKind::KeyRotated => {}
             EventKind::Unknown => self.forget_all(),
         }
@@ -166,6 +170,17 @@ impl Caches {
         self.slugs.invalidate_all();
         self.members.forget_all();
     }
+}
+
+/// Whose place changed.
+fn account_in(payload: &str) -> Option<AccountId> {
+    #[derive(Deserialize)]
+    struct Place {
+        account: AccountId,
+    }
+    serde_json::from_str(payload)
+        .ok()
+        .map(|Place { account }| account)
 }
 
 fn forget_named<K, V>(records: &Records<K, V>, subject: &str)

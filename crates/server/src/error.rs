@@ -422,9 +422,7 @@ impl From<RollbackError> for Error {
             RollbackError::Busy(error) => error.into(),
             RollbackError::Activate(error) => error.into(),
             RollbackError::Storage(error) => error.into(),
-            RollbackError::NoEarlier
-            | RollbackError::NotReady(_)
-            | RollbackError::NeverPublished => {
+            RollbackError::Target(_) | RollbackError::NeverPublished => {
                 Self::new(StatusCode::CONFLICT, "no_such_version", text)
             }
         }

@@ -1,10 +1,5 @@
 //! App hosts on a real server: who gets in, and how fast a change of authority acts. No app runs here: whoever is let in is told
 //! that the app is stopped.
-#![expect(
-    clippy::result_large_err,
-    reason = "the server's own error is answered, not kept"
-)]
-
 use accounts::{Role, SessionOrigin};
 use apps::{App, DataMode, Member, Newcomers};
 use ids::{AppId, GroupId, Slug};
@@ -232,6 +227,25 @@ async fn the_owner_and_invited_people_get_in_and_others_do_not() {
     world.check(&ben, HIDDEN).await;
     world.change_app(|app| app.requires_auth = false).await;
     world.check("a=b", LET_IN).await;
+}
+
+#[tokio::test]
+async fn a_newcomer_to_an_open_app_gets_a_place_also_straight_at_its_host() {
+    let mut world = World::new().await;
+    world.set_place(&world.ben, Some(true)).await;
+    let ben = world.hop(&world.ben).await;
+    world.set_place(&world.ben, None).await;
+    world.check(&ben, HIDDEN).await;
+    world.change_app(|app| app.is_public = true).await;
+    world.check(&ben, LET_IN).await;
+    let (app, account) = (world.app.id, world.ben.account.id);
+    let place = world.server.context().member(app, account).await;
+    let place = place.unwrap().expect("a place");
+    assert!(!place.invited);
+    assert_ne!(place.group, world.app.default_group, "a group of their own");
+    world.check(&ben, LET_IN).await;
+    let again = world.server.context().member(app, account).await.unwrap();
+    assert_eq!(again.expect("a place").group, place.group);
 }
 
 #[tokio::test]

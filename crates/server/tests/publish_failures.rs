@@ -190,7 +190,7 @@ async fn a_failed_release_cannot_be_rolled_back_to() {
         .await
         .expect(409);
     assert!(
-        refused.text.contains("v2 cannot be rolled back to"),
+        refused.text.contains("version 2 was never ready"),
         "{}",
         refused.text
     );

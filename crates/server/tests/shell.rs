@@ -858,7 +858,7 @@ async fn releases_and_logs_of_an_app_without_any_are_empty_pages() {
         .submit("/apps/notes", "/apps/notes/versions/7/rollback", &[])
         .await
         .expect(409);
-    assert!(answer.text.contains("v7"), "{}", answer.text);
+    assert!(answer.text.contains("version 7"), "{}", answer.text);
 }
 
 #[tokio::test]

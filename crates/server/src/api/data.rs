@@ -63,7 +63,7 @@ async fn get(
     key: Key,
 ) -> Result<Response, Error> {
     let entry = actions::get(&context, &caller.app, caller.lane, &key.0).await?;
-    entry.map(answer).ok_or_else(missing)
+    entry.map(answer).ok_or_else(|| missing_near(&key.0))
 }
 
 async fn put(
@@ -170,6 +170,18 @@ pub(super) fn missing() -> Error {
         "missing",
         "There is nothing under this key.",
     )
+}
+
+/// There is nothing, and perhaps the key says why: `Shared:x` is a personal key.
+fn missing_near(key: &str) -> Error {
+    match kv::near_miss(key) {
+        None => missing(),
+        Some(meant) => Error::new(
+            StatusCode::NOT_FOUND,
+            "missing",
+            format!("There is nothing under this personal key. Did you mean `{meant}`?"),
+        ),
+    }
 }
 
 fn etag(version: u64) -> HeaderValue {

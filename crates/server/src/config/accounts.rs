@@ -14,7 +14,7 @@ section! {
         /// A session that was not used for this long ends.
         "accounts.session_idle" session_idle: Span = "30d",
         /// A session ends this long after sign-in in any case.
-        "accounts.session_lifetime" session_lifetime: Span = "365d",
+        "accounts.session_lifetime" session_lifetime: Span = "90d",
         /// How long an access token is accepted after its issue.
         "accounts.access_token_lifetime" access_token_lifetime: Span = "30m",
         /// What signs access tokens: `RS256`, `ES256` or `HS256`. Counts when the first key is made.

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use ::forward::Upstream;
 use accounts::Session;
-use apps::{App, Member};
-use ids::{AccountId, AppId, GroupId, SessionId, Slug};
+use apps::{App, Place};
+use ids::{AccountId, AppId, SessionId, Slug};
 use jiff::{SignedDuration, Timestamp};
 use runtime::{AppRuntime as _, State};
 use secret::SecretString;
 use serde::{Deserialize, Serialize};
 use storage::Link;
-use token::{OpaqueKind, OpaqueToken, viewer::ViewerRole};
+use token::{OpaqueKind, OpaqueToken};
 
 use super::house::{Handoff, House, Instance, Person, Standing};
-use crate::{Config, Context, Error, actions::accounts::authenticate_session, random};
+use crate::{
+    Config, Context, Error,
+    actions::{accounts::authenticate_session, apps::find_place},
+    random,
+};
 
 /// What handoff codes are kept under.
 const PURPOSE: &str = "handoff";
@@ -86,14 +90,9 @@ impl House for Context {
         else {
             return Ok(Standing::SignedOut);
         };
-        let member = if app.owner == account {
-            None
-        } else {
-            self.member(app.id, account).await?
-        };
-        Ok(match place(app, account, member.as_deref()) {
+        Ok(match find_place(self, app, &found).await? {
             None => Standing::NoAccess,
-            Some((role, group)) => Standing::Viewer(Person {
+            Some(Place { role, group }) => Standing::Viewer(Person {
                 email: found.email.clone(),
                 username: found.username.clone(),
                 verified: found.email_verified,
@@ -138,19 +137,5 @@ impl House for Context {
                     state: kept.state,
                 })
             }))
-    }
-}
-
-/// What somebody is in an app, and whose shared data they see. Who came by themselves gets a place when the pages hand them
-/// over, and keeps it only while the app is open to all.
-fn place(app: &App, account: AccountId, member: Option<&Member>) -> Option<(ViewerRole, GroupId)> {
-    if app.owner == account {
-        return Some((ViewerRole::Owner, app.default_group));
-    }
-    let member = member?;
-    if member.invited {
-        Some((ViewerRole::Member, member.group))
-    } else {
-        (app.is_public || !app.requires_auth).then_some((ViewerRole::Visitor, member.group))
     }
 }

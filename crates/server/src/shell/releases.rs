@@ -81,7 +81,8 @@ pub(super) async fn ask_rollback(
 ) -> Result<Response, Error> {
     let found = find(&visit.context, &owned, &version).await?;
     if !found.can_activate {
-        return Err(publish::RollbackError::NotReady(found.version).into());
+        let version = Some(found.version);
+        publish::check_rollback(&visit.context, &owned.app, version).await?;
     }
     let stays = match owned.app.live_version {
         Some(live) => format!(" Version {live} stays in the list."),

@@ -13,6 +13,7 @@ mod share;
 pub use change::{Changes, change, newcomers};
 pub use delete::delete;
 pub use enter::enter;
+pub(crate) use enter::find_place;
 pub use exposed::count_shared_keys;
 pub use find::find_visible;
 pub(crate) use invites::take_up_invite;

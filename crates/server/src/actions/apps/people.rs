@@ -1,7 +1,7 @@
 //! Who has access to an app, and taking it away again.
 
 use accounts::Account;
-use apps::{Invite, Member};
+use apps::{Invite, InviteState, Member, invite_state};
 use ids::{AccountId, InviteId};
 use serde_json::json;
 use storage::EventKind;
@@ -45,11 +45,7 @@ pub async fn people(context: &Context, owned: &OwnedApp) -> Result<People, Error
                 }
             }
             let mut invites = tx.invites().list(app)?;
-            invites.retain(|invite| {
-                invite.accepted_at.is_none()
-                    && invite.revoked_at.is_none()
-                    && now < invite.expires_at
-            });
+            invites.retain(|invite| invite_state(invite, now) == InviteState::Open);
             Ok(People { members, invites })
         })
         .await
@@ -81,7 +77,8 @@ pub async fn revoke_invite(
         .change(move |change| {
             let found = change.invites().find(invite)?;
             let open = |invite: &Invite| {
-                invite.app == app && invite.accepted_at.is_none() && invite.revoked_at.is_none()
+                let state = invite_state(invite, now);
+                invite.app == app && matches!(state, InviteState::Open | InviteState::Expired)
             };
             let mut invite = found.filter(open).ok_or_else(Error::not_found)?;
             invite.revoked_at = Some(now);

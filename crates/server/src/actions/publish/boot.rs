@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apps::ReleaseState;
+use apps::interrupted;
 use futures_util::{StreamExt as _, stream};
 use ids::AppId;
 use jiff::SignedDuration;
@@ -93,17 +93,15 @@ async fn note_interrupted(context: &Context) -> Result<Vec<(AppId, u32)>, storag
     context
         .storage
         .write(|tx| -> Result<Vec<_>, storage::Error> {
-            let state = ReleaseState::Failed {
-                stage: "publish".to_owned(),
-                message: "the server was stopped during this publish; publish again".to_owned(),
-            };
-            let mut interrupted = Vec::new();
+            let mut failed = Vec::new();
             for release in tx.releases().list_publishing()? {
-                tx.releases()
-                    .update_state(release.app, release.version, &state)?;
-                interrupted.push((release.app, release.version));
+                if let Some(state) = interrupted(&release) {
+                    tx.releases()
+                        .update_state(release.app, release.version, &state)?;
+                    failed.push((release.app, release.version));
+                }
             }
-            Ok(interrupted)
+            Ok(failed)
         })
         .await
 }

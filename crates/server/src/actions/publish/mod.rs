@@ -28,4 +28,4 @@ pub use pipeline::{PublishError, Upload, publish};
 pub use plan::Plan;
 pub use report::{Report, StageFailure};
 pub(crate) use rollback::take_turn;
-pub use rollback::{Activation, RollbackError, restart, rollback};
+pub use rollback::{Activation, RollbackError, check_rollback, restart, rollback};

@@ -582,18 +582,10 @@ impl Work {
 
     /// Removes the files of releases beyond those kept for rollback. What cannot be removed now is tried next time.
     async fn prune(&self) {
-        let (app, keep) = (self.app.id, self.context.config.apps.kept_releases.get());
+        let (app, keep) = (self.app.id, self.context.config.apps.kept_releases.size());
         let choose = move |tx: &mut storage::Tx| -> Result<Vec<u32>, storage::Error> {
             let live = tx.apps().find(app)?.and_then(|app| app.live_version);
-            let ready = tx
-                .releases()
-                .list(app)?
-                .into_iter()
-                .filter(|release| release.state == ReleaseState::Ready);
-            let beyond = ready
-                .map(|release| release.version)
-                .skip(usize::try_from(keep).unwrap_or(usize::MAX));
-            let beyond: Vec<u32> = beyond.filter(|version| Some(*version) != live).collect();
+            let beyond = apps::outdated(&tx.releases().list(app)?, live, keep);
             for version in &beyond {
                 tx.releases()
                     .update_state(app, *version, &ReleaseState::Pruned)?;

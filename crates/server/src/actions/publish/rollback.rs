@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use accounts::Account;
-use apps::{App, Release, ReleaseState};
+use apps::{App, Release, rollback_target};
 use ids::Slug;
 
 use super::{ActivateError, PublishError, Report, activate};
@@ -15,12 +15,9 @@ pub enum RollbackError {
     /// Something else is being done to the app.
     #[error(transparent)]
     Busy(#[from] PublishError),
-    /// There is no earlier release to go to.
-    #[error("there is no earlier version to roll back to")]
-    NoEarlier,
-    /// The named release cannot be served.
-    #[error("v{0} cannot be rolled back to: it does not exist, failed, or its build was removed")]
-    NotReady(u32),
+    /// There is no such release to go to.
+    #[error(transparent)]
+    Target(#[from] apps::RollbackError),
     /// The app was never published.
     #[error("this app has no live version yet; publish it first")]
     NeverPublished,
@@ -51,9 +48,23 @@ pub async fn rollback(
     version: Option<u32>,
 ) -> Result<Activation, RollbackError> {
     activation(context, by, app, |live, releases| {
-        choose(releases, live, version)
+        Ok(rollback_target(releases, live, version)?)
     })
     .await
+}
+
+/// Tells why a rollback could not be made, before it is asked for.
+pub async fn check_rollback(
+    context: &Context,
+    app: &App,
+    version: Option<u32>,
+) -> Result<(), RollbackError> {
+    let (id, live) = (app.id, app.live_version);
+    let releases = context
+        .storage
+        .read(move |tx| tx.releases().list(id))
+        .await?;
+    Ok(rollback_target(&releases, live, version).map(drop)?)
 }
 
 /// Serves the live release with a new process.
@@ -66,26 +77,6 @@ pub async fn restart(
         live.ok_or(RollbackError::NeverPublished)
     })
     .await
-}
-
-/// Chooses the release; the list has the newest first.
-fn choose(
-    releases: &[Release],
-    live: Option<u32>,
-    wanted: Option<u32>,
-) -> Result<u32, RollbackError> {
-    let mut ready = releases
-        .iter()
-        .filter(|release| release.state == ReleaseState::Ready)
-        .map(|release| release.version);
-    match wanted {
-        Some(version) => ready
-            .find(|ready| *ready == version)
-            .ok_or(RollbackError::NotReady(version)),
-        None => ready
-            .find(|version| live.is_none_or(|live| *version < live))
-            .ok_or(RollbackError::NoEarlier),
-    }
 }
 
 async fn activation(
@@ -130,60 +121,4 @@ pub(crate) fn take_turn(
         .hosting()
         .take_turn(slug, busy)
         .map_err(|Busy { by, since }| PublishError::Busy { by, since })
-}
-
-#[cfg(test)]
-mod tests {
-    use ids::{AccountId, AppId};
-    use jiff::Timestamp;
-
-    use super::*;
-
-    fn release(version: u32, state: ReleaseState) -> Release {
-        Release {
-            app: AppId::new(0, [0; 10]),
-            version,
-            state,
-            source_digest: String::new(),
-            plan: String::new(),
-            message: None,
-            created_by: AccountId::new(0, [0; 10]),
-            created_at: Timestamp::UNIX_EPOCH,
-            activated_at: None,
-        }
-    }
-
-    fn history() -> Vec<Release> {
-        let failed = ReleaseState::Failed {
-            stage: "build".into(),
-            message: String::new(),
-        };
-        vec![
-            release(5, ReleaseState::Ready),
-            release(4, failed),
-            release(3, ReleaseState::Ready),
-            release(2, ReleaseState::Ready),
-            release(1, ReleaseState::Pruned),
-        ]
-    }
-
-    #[test]
-    fn without_a_number_it_goes_to_the_newest_good_release_before_the_live_one() {
-        assert_eq!(choose(&history(), Some(5), None).unwrap(), 3);
-        assert_eq!(choose(&history(), Some(3), None).unwrap(), 2);
-        assert!(matches!(
-            choose(&history(), Some(2), None),
-            Err(RollbackError::NoEarlier)
-        ));
-    }
-
-    #[test]
-    fn a_named_release_must_be_good() {
-        assert_eq!(choose(&history(), Some(3), Some(5)).unwrap(), 5);
-        for version in [4, 1, 9] {
-            assert!(
-                matches!(choose(&history(), Some(5), Some(version)), Err(RollbackError::NotReady(v)) if v == version)
-            );
-        }
-    }
 }
