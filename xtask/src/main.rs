@@ -46,7 +46,17 @@ enum Chore {
     Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     std::env::set_current_dir(system::root())?;
     match Arguments::parse().chore {
         Chore::Test { only, skip, list } => test::run(&only, &skip, list),

@@ -73,7 +73,8 @@ fn check(name: &str, text: &str, faults: &mut Vec<String>) {
     let is_rust = extension == "rs";
     for (number, line) in text.lines().enumerate() {
         let mut fault = |what: &str| faults.push(format!("{name}:{}: {what}", number + 1));
-        if line.contains("/work/") || line.contains("/root/") {
+        // A home folder named in a test of the sandbox is the attack, not a slip.
+        if line.contains("/work/") || (line.contains("/root/") && !name.contains("/tests/")) {
             fault("names a path of one machine");
         }
         if is_rust

@@ -1,7 +1,7 @@
 //! The way of a request from the street door into a published app.
 //!
-//! Six phases, a file each, in this order: [`resolve`] the host, [`authenticate`], [`authorize`], [`rewrite`], [`mod@forward`],
-//! [`record`]. Nothing reaches an app but through all of them. Beside them stand the gateway's [`own`] paths on an app's host.
+//! Six phases, a file each, in this order: `resolve` the host, `authenticate`, `authorize`, `rewrite`, `forward`,
+//! `record`. Nothing reaches an app but through all of them. Beside them stand the gateway's `own` paths on an app's host.
 
 mod authenticate;
 mod authorize;
