@@ -95,7 +95,7 @@ fn rust() -> Result<()> {
         }
         started => started,
     }?;
-    let mut test = command("cargo test --workspace --quiet");
+    let mut test = command("cargo test --workspace --no-fail-fast --quiet");
     shell::run(
         test.env("NO_PROXY", "127.0.0.1,localhost")
             .env("VESTIBULE_TEST_POSTGRES", postgres.url("postgres")),

@@ -29,24 +29,33 @@ pub struct EnvironmentSpec {
     pub python: Option<String>,
     /// Lines of a requirements file, already flattened: no `-r`, `-c` or `-e`.
     pub requirements: String,
-    /// Hash of the two and the platform; see [`EnvironmentSpec::new`].
+    /// Lines of a constraints file, from a lock: versions for what gets installed anyway. May be empty.
+    pub constraints: String,
+    /// Hash of all three and the platform; see [`EnvironmentSpec::new`].
     pub key: String,
 }
 
 impl EnvironmentSpec {
     /// Makes the specification of an environment; its key is a hash of what is asked for and of the platform.
     pub fn new(python: Option<String>, requirements: String) -> Self {
+        Self::constrained(python, requirements, String::new())
+    }
+
+    /// The same, with the versions that a lock file gives.
+    pub fn constrained(python: Option<String>, requirements: String, constraints: String) -> Self {
         use sha2::Digest as _;
         let text = format!(
-            "2\n{}\n{}\n{}\n{requirements}",
+            "3\n{}\n{}\n{}\n{}\n{requirements}{constraints}",
             std::env::consts::ARCH,
             std::env::consts::OS,
             python.as_deref().unwrap_or("any"),
+            requirements.len(),
         );
         let key = hex::encode(&sha2::Sha256::digest(text.as_bytes())[..16]);
         Self {
             python,
             requirements,
+            constraints,
             key,
         }
     }
@@ -172,6 +181,7 @@ impl Environments {
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Environment, EnvironmentError> {
         check_requirements(&spec.requirements)?;
+        check_requirements(&spec.constraints)?;
         if let Some(found) = self.find(&spec.key) {
             return Ok(found);
         }
@@ -237,10 +247,16 @@ impl Environments {
         tokio::fs::write(&requirements, &spec.requirements)
             .await
             .map_err(io("write the requirements"))?;
+        let constraints = temporary.join("constraints.txt");
+        tokio::fs::write(&constraints, &spec.constraints)
+            .await
+            .map_err(io("write the constraints"))?;
         let install = |what: &[&std::ffi::OsStr]| {
             self.uv(uv)
                 .args(["pip", "install", "--only-binary", ":all:", "--python"])
                 .arg(temporary.join("bin/python"))
+                .arg("--constraints")
+                .arg(&constraints)
                 .args(what)
                 .current_dir(&temporary)
                 .run(TIME_LIMIT, progress)

@@ -96,3 +96,24 @@ async fn a_python_that_is_not_to_be_had_is_named() {
         );
     }
 }
+
+#[tokio::test]
+async fn constraints_choose_versions_and_install_nothing_by_themselves() {
+    let dir = data_dir();
+    let environments = environments(dir.path());
+    let wanted = EnvironmentSpec::constrained(
+        None,
+        "six\n".to_owned(),
+        "six==1.15.0\nrequests==2.32.0\n".to_owned(),
+    );
+    assert_ne!(wanted.key, spec(None, "six\n").key);
+    let made = environments.prepare(&wanted, &|_| {}).await.unwrap();
+    let python = std::fs::read_dir(made.path.join("lib"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let packages = python.path().join("site-packages");
+    assert!(packages.join("six-1.15.0.dist-info").exists());
+    assert!(!packages.join("requests").exists());
+}

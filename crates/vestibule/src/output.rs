@@ -67,7 +67,10 @@ impl Output {
     }
 
     /// A result that is text already; printed even when quiet.
-    #[expect(clippy::unused_self, reason = "printing goes through an output everywhere")]
+    #[expect(
+        clippy::unused_self,
+        reason = "printing goes through an output everywhere"
+    )]
     pub(crate) fn text(self, text: impl std::fmt::Display) {
         println!("{text}");
     }

@@ -73,7 +73,11 @@ pub(crate) async fn environment(
     plan: &Plan,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Environment, EnvironmentError> {
-    let spec = EnvironmentSpec::new(plan.python.clone(), plan.requirements.clone());
+    let spec = EnvironmentSpec::constrained(
+        plan.python.clone(),
+        plan.requirements.clone(),
+        plan.constraints.clone(),
+    );
     context
         .hosting()
         .environments
