@@ -16,7 +16,7 @@ pub struct StageEvent {
     /// For people.
     pub message: String,
     /// For programs. On [`Stage::Done`] an object with `url`, `version` and `seconds`; on a failure one with `code`
-    /// (the command line's exit code) and, when there is one, `log` (the last lines).
+    /// (the command line's exit code), `log` (the last lines; may be empty) and `serving` (the version that goes on, or null).
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,
     /// A finding of the checks, as `pysource::Finding` serialises it.

@@ -363,7 +363,7 @@ async fn listen_admin(config: &Config) -> Result<Option<TcpListener>, StartError
             if cause.kind() == io::ErrorKind::AddrInUse && !config.admin_listen_is_explicit =>
         {
             let free = listen(SocketAddr::new(address.ip(), 0)).await?;
-            tracing::warn!(wanted = %address, used = %local_address(&free)?, "the default admin port is taken");
+            tracing::info!(wanted = %address, used = %local_address(&free)?, "the default admin port is taken");
             Ok(Some(free))
         }
         result => result.map(Some),

@@ -338,7 +338,7 @@ async fn two_publishes_at_once_do_not_interleave() {
         );
         let message = refused.json()["message"].as_str().unwrap().to_owned();
         assert!(
-            message.starts_with("ana is publishing this app since 20"),
+            message.starts_with("ana is at work on this app since 20"),
             "{message}"
         );
     }

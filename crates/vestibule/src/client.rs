@@ -119,6 +119,12 @@ impl Client {
         };
         let text = response.text().await.unwrap_or_default();
         let message = match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(body) if body.error == "start_failed" => {
+                let details = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+                let log = details["log"].as_str().unwrap_or_default();
+                let message = format!("{}; the version that was live keeps serving", body.message);
+                return Failure::new(Code::Start, message).with_log(log);
+            }
             Ok(body) => body.message,
             Err(_) => format!("{} answered {status}", self.server()),
         };

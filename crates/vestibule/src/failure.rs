@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// The last lines of an app's log, when they tell why.
+    pub(crate) log: String,
 }
 
 /// Exit codes, part of the command line's contract.
@@ -47,6 +49,14 @@ impl Failure {
         Self {
             code,
             message: message.into(),
+            log: String::new(),
+        }
+    }
+
+    pub(crate) fn with_log(self, log: &str) -> Self {
+        Self {
+            log: log.to_owned(),
+            ..self
         }
     }
 

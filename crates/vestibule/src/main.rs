@@ -47,6 +47,10 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments, output: Output) -> Outcome {
     let Arguments { global, command } = arguments;
     let runs_server = matches!(command, Command::Up(_) | Command::Serve(_));
+    let works_there = matches!(
+        command,
+        Command::Publish(_) | Command::Rollback(_) | Command::Restart(_)
+    );
     let work = async {
         match command {
             Command::Up(arguments) => up::run(&arguments, output).await,
@@ -96,6 +100,10 @@ async fn run(arguments: Arguments, output: Output) -> Outcome {
     }
     tokio::select! {
         outcome = work => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Interrupted, "interrupted; what the server had begun goes on there")),
+        _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Interrupted, if works_there {
+            "interrupted; what the server has begun goes on there"
+        } else {
+            "interrupted"
+        })),
     }
 }

@@ -75,12 +75,28 @@ impl Output {
         println!("{text}");
     }
 
+    /// The last lines of an app's log, beside a failure.
+    fn log(self, log: &str) {
+        println!("\nThe last lines of the log:");
+        for line in log.lines() {
+            println!("    {line}");
+        }
+        println!();
+    }
+
     /// Why the command failed, on standard error; as JSON when programs are listening.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
-            let error = serde_json::json!({ "error": failure.message, "code": failure.code as u8 });
+            let mut error =
+                serde_json::json!({ "error": failure.message, "code": failure.code as u8 });
+            if !failure.log.is_empty() {
+                error["log"] = failure.log.clone().into();
+            }
             eprintln!("{error}");
         } else {
+            if !failure.log.is_empty() {
+                self.log(&failure.log);
+            }
             eprintln!(
                 "{} {failure}",
                 console::style("error:").for_stderr().red().bold()

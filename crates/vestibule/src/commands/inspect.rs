@@ -33,7 +33,10 @@ pub(crate) fn check(arguments: &arguments::Project, output: Output) -> Outcome {
         0 => Ok(()),
         _ => Err(Failure::new(
             Code::Findings,
-            format!("{errors} error(s) to mend before publishing"),
+            match errors {
+                1 => "1 error to mend before publishing".to_owned(),
+                _ => format!("{errors} errors to mend before publishing"),
+            },
         )),
     }
 }
@@ -93,7 +96,16 @@ fn summary(findings: &[Finding]) -> String {
     };
     match (count(Severity::Error), count(Severity::Warning)) {
         (0, 0) => "Ready to publish.".to_owned(),
-        (0, warnings) => format!("Ready to publish, with {warnings} warning(s)."),
-        (errors, warnings) => format!("{errors} error(s), {warnings} warning(s)."),
+        (0, 1) => "Ready to publish, with 1 warning.".to_owned(),
+        (0, warnings) => format!("Ready to publish, with {warnings} warnings."),
+        (errors, warnings) => format!(
+            "{errors} error{}, {warnings} warning{}.",
+            plural(errors),
+            plural(warnings)
+        ),
     }
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }

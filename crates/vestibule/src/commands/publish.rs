@@ -119,25 +119,19 @@ fn published(event: &StageEvent) -> Result<Published, Failure> {
 }
 
 fn failure(event: &StageEvent, output: Output) -> Failure {
-    if !output.json
-        && let Some(log) = event.data["log"].as_str().filter(|log| !log.is_empty())
-    {
-        output.text(format_args!(
-            "\nThe last lines of the log:\n{}\n",
-            indent(log)
-        ));
-    }
     let code = event.data["code"]
         .as_u64()
         .map_or(Code::Internal, Code::from_number);
-    Failure::new(code, event.message.clone())
-}
-
-fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let serving = event.data["serving"]
+        .as_u64()
+        .map(|version| format!("\nv{version} keeps serving."))
+        .unwrap_or_default();
+    let failure = Failure::new(code, format!("{}{serving}", event.message));
+    match event.data["log"].as_str() {
+        // A program has it in the event already.
+        Some(log) if !output.json => failure.with_log(log),
+        _ => failure,
+    }
 }
 
 fn flag(on: bool, off: bool) -> Option<bool> {
@@ -253,10 +247,11 @@ impl Progress {
                 });
             }
             Status::Failed => {
+                // Why is said below, where it is read.
                 let output = self.output;
                 let mark = console::style("✗").red();
-                let message = &event.message;
-                self.above(|| output.say(format_args!("{mark} {name:9}           {message}")));
+                let seconds = self.stage_begun.elapsed().as_secs_f64();
+                self.above(|| output.say(format_args!("{mark} {name:9} {seconds:6.2} s  failed")));
             }
         }
     }

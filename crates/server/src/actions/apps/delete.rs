@@ -28,12 +28,9 @@ pub async fn delete(context: &Context, owned: &OwnedApp) -> Result<(), Error> {
             change.event(EventKind::AppDeleted, app)
         })
         .await?;
-    if let Some(turn) = turn {
+    if turn.is_some() {
         let context = context.clone();
-        tokio::spawn(async move {
-            context.hosting().clear_away(app).await;
-            drop(turn);
-        });
+        tokio::spawn(async move { context.hosting().clear_away(app).await });
     }
     Ok(())
 }

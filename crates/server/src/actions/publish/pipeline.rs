@@ -44,7 +44,7 @@ impl Upload {
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// Another publish or rollback of the app is under way.
-    #[error("{by} is publishing this app since {since:.0}; wait until that is over")]
+    #[error("{by} is at work on this app since {since:.0}; wait until that is over")]
     Busy {
         /// The other publisher's username.
         by: String,
@@ -52,7 +52,7 @@ pub enum PublishError {
         since: jiff::Timestamp,
     },
     /// The slug belongs to an app of somebody else.
-    #[error("the slug {0} is taken; choose another with --slug")]
+    #[error("the slug {0} is taken, or was less than 7 days ago; choose another with --slug")]
     Taken(Slug),
     /// The account owns as many apps as it may.
     #[error("you own {0} apps, which is the limit here; delete one first")]
@@ -194,7 +194,7 @@ impl Work {
                     data,
                 );
             }
-            Err(failure) => self.report.failed(&failure),
+            Err(failure) => self.report.failed(&failure, self.app.live_version),
         }
     }
 
@@ -264,7 +264,10 @@ impl Work {
 
         self.report.started(
             Stage::Start,
-            format!("starting v{version} beside the live release"),
+            match self.app.live_version {
+                Some(live) => format!("starting v{version} beside v{live}"),
+                None => format!("starting v{version}"),
+            },
         );
         let mut plan = plan;
         let mut attempt = activate::start_and_verify(
@@ -487,7 +490,10 @@ impl Work {
         failure(
             stage,
             3,
-            format!("{errors} error(s) to mend in the source; nothing was changed"),
+            match errors {
+                1 => "1 error to mend in the source; nothing was changed".to_owned(),
+                _ => format!("{errors} errors to mend in the source; nothing was changed"),
+            },
         )
     }
 

@@ -101,9 +101,10 @@ impl Report {
         self.event(stage, status, finding.to_string(), Value::Null, Some(value));
     }
 
-    /// The publish stops here.
-    pub fn failed(&mut self, failure: &StageFailure) {
-        let data = json!({ "code": failure.code, "log": failure.log.join("\n") });
+    /// The publish stops here; `serving` is the version that goes on.
+    pub fn failed(&mut self, failure: &StageFailure, serving: Option<u32>) {
+        let log = failure.log.join("\n");
+        let data = json!({ "code": failure.code, "log": log, "serving": serving });
         self.event(
             failure.stage,
             Status::Failed,
