@@ -43,7 +43,12 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// Column in characters, from 1; `None` without a place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "col",
+        alias = "column",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub column: Option<u32>,
     /// What was seen, in one sentence.
     pub message: String,
