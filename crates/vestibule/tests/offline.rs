@@ -66,6 +66,12 @@ fn check_tells_what_is_wrong_and_where() {
 
     std::fs::create_dir(site.path("empty")).unwrap();
     let run = site.run(&["check", "empty"]).expect(3);
+    assert_eq!(
+        run.stderr,
+        "error: empty: the folder holds no file to publish\n"
+    );
+    std::fs::write(site.path("empty/README.md"), "No app here.\n").unwrap();
+    let run = site.run(&["check", "empty"]).expect(3);
     assert!(
         run.stdout.contains("error runtime.entry-missing"),
         "{run:?}"
