@@ -16,7 +16,7 @@ use http_body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::{Error, random};
+use crate::{Error, Peer, random};
 
 /// Carries a request's id, in and out.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,6 +39,10 @@ async fn observe(mut request: Request, next: Next) -> Response {
     request.headers_mut().insert(REQUEST_ID.clone(), id.clone());
     let method = request.method().clone();
     let span = tracing::info_span!("request", "request.id" = id.to_str().unwrap_or_default());
+    let client = match request.extensions().get::<Peer>() {
+        Some(Peer::Address(address)) => Some(address.ip()),
+        Some(Peer::Local) | None => None,
+    };
     let begun = std::time::Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let elapsed = begun.elapsed();
@@ -61,6 +65,7 @@ async fn observe(mut request: Request, next: Next) -> Response {
     }
     span.in_scope(|| {
         tracing::info!(
+            client.address = client.map(tracing::field::display),
             http.method = method_label(&method),
             http.route = route,
             http.status = status,

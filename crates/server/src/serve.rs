@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::{
-    Config, Context,
+    Config, Context, Peer,
     actions::publish::{boot, keep_house, recover},
     clock::Clock,
     config::AdminListen,
@@ -77,15 +77,6 @@ pub enum StartError {
     /// There is no master key.
     #[error(transparent)]
     Key(#[from] KeyError),
-}
-
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// Over TCP.
-    Address(SocketAddr),
-    /// Over a Unix socket of this machine.
-    Local,
 }
 
 /// A running server.
@@ -281,7 +272,10 @@ impl Serving {
         slot: tokio::sync::OwnedSemaphorePermit,
     ) {
         let router = self.router.clone();
+        let context = self.context.clone();
         let answer = move |mut request: http::Request<Incoming>| {
+            let trusted = &context.config.server.trusted_proxies;
+            let peer = peer.behind(trusted, request.headers());
             request.extensions_mut().insert(peer);
             let router = router.clone();
             async move {

@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use accounts::throttle::{self, Network};
+use accounts::{
+    Session,
+    throttle::{self, Network},
+};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -31,11 +34,12 @@ impl Throttle {
         )))
     }
 
-    /// Lets an attempt through, or says how long to wait. It counts as failed unless it is said otherwise.
+    /// Lets an attempt to sign in through, or says how long to wait. It counts as failed unless it is said otherwise.
     pub(crate) fn begin(
         &self,
         login: &str,
         peer: Peer,
+        known_device: Option<[u8; 16]>,
         now: Timestamp,
     ) -> Result<Attempt<'_>, Error> {
         let network = match peer {
@@ -45,12 +49,31 @@ impl Throttle {
         let attempt = throttle::Attempt {
             login: Sha256::digest(login).into(),
             network,
-            known_device: None,
+            known_device,
         };
+        self.count(attempt, now)
+    }
+
+    /// The same for somebody who is signed in and gives their password once more. A session is a device that signed in
+    /// before, so nobody else can make its holder wait.
+    pub(crate) fn begin_again(
+        &self,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, Error> {
+        let attempt = throttle::Attempt {
+            login: Sha256::digest(format!("account {}", session.account)).into(),
+            network: Network::local(),
+            known_device: Some(session.id.as_uuid().into_bytes()),
+        };
+        self.count(attempt, now)
+    }
+
+    fn count(&self, attempt: throttle::Attempt, now: Timestamp) -> Result<Attempt<'_>, Error> {
         self.counts().begin(&attempt, now).map_err(|refusal| {
             Error::too_many(
                 "too_many_attempts",
-                "Too many failed sign-ins; wait before you try again, or use another way to sign in.",
+                "Too many wrong passwords; wait before you try again, or use another way to sign in.",
                 refusal.retry_after,
             )
         })?;

@@ -178,6 +178,7 @@ async fn person(server: &TestServer, username: &str) -> SignedIn {
         login: username.to_owned(),
         password: password(),
         peer: Peer::Local,
+        device: None,
     };
     actions::sign_in(
         server.context(),

@@ -78,6 +78,7 @@ impl TestServer {
             login,
             password,
             peer: Peer::Local,
+            device: None,
         };
         let signed_in = actions::sign_in(
             self.context(),

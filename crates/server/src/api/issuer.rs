@@ -14,7 +14,7 @@ use crate::{
     Context, Error, Peer,
     actions::accounts::{self as actions, Credentials, RefreshRefusal, TokenPair},
     error::IssuerError,
-    extract::credentials,
+    extract::credentials::{self, known_device},
     routes::Routes,
 };
 
@@ -65,6 +65,7 @@ async fn login(
         login: form.username,
         password: SecretString::new(form.password),
         peer,
+        device: known_device(&headers),
     };
     let pair = actions::login(&context, credentials, device)
         .await

@@ -2,7 +2,7 @@
 
 use accounts::SessionOrigin;
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use protocol::control::{SessionInfo, SignIn, SignedIn};
 use secret::SecretString;
 
@@ -10,7 +10,7 @@ use super::wire;
 use crate::{
     Context, Error, Peer,
     actions::accounts::{self as actions, Credentials},
-    extract::{Caller, Json},
+    extract::{Caller, Json, credentials::known_device},
     routes::Routes,
 };
 
@@ -24,12 +24,14 @@ pub(super) fn routes() -> Routes {
 async fn sign_in(
     State(context): State<Context>,
     axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
     Json(body): Json<SignIn>,
 ) -> Result<axum::Json<SignedIn>, Error> {
     let credentials = Credentials {
         login: body.login,
         password: SecretString::new(body.password),
         peer,
+        device: known_device(&headers),
     };
     let signed_in =
         actions::sign_in(&context, credentials, &body.device, SessionOrigin::Cli).await?;

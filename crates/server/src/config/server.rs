@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use url::Url;
 
 use super::setting::{Value, section};
+use crate::peer::Networks;
 
 section! {
     /// Where the server listens and under which names it is reached.
@@ -21,6 +22,11 @@ section! {
         "server.apps_domain" apps_domain: Domain = "localhost",
         /// Directory of the embedded database, the master key, releases and environments.
         "server.data_dir" data_dir: PathBuf = "./vestibule-data",
+        /// IP networks of reverse proxies in front of the server, separated by commas, for example
+        /// `127.0.0.1, 10.0.0.0/8`. Only their word (`X-Forwarded-For`) is taken for a client's address; without any,
+        /// everybody behind a proxy shares its address, and so its limits. The scheme that people use is that of
+        /// `server.public_url`, whatever a proxy says.
+        "server.trusted_proxies" trusted_proxies: Networks = "none",
         /// How long open requests may take to finish when the server stops.
         "server.drain" drain: super::Span = "20s",
     }
@@ -44,6 +50,17 @@ impl Value for AdminListen {
         } else {
             text.parse().ok().map(Self::At)
         }
+    }
+}
+
+impl Value for Networks {
+    const EXPECTED: &'static str = "none, or networks such as 127.0.0.1, 10.0.0.0/8, fd00::/8";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" {
+            return Some(Self::default());
+        }
+        text.parse().ok()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, Method, header};
 
+use crate::known_device::{self, KnownDevice};
+
 /// The cookie that carries the session token of the pages.
 pub const SESSION_COOKIE: &str = "vestibule_session";
 
@@ -82,6 +84,11 @@ pub(crate) fn port_on_this_machine(host: &str) -> Option<&str> {
     let names = ["localhost", "127.0.0.1", "[::1]"];
     let port = names.iter().find_map(|name| host.strip_prefix(name))?;
     (port.is_empty() || port.starts_with(':')).then_some(port)
+}
+
+/// What the browser says about itself, unverified.
+pub fn known_device(headers: &HeaderMap) -> Option<KnownDevice> {
+    KnownDevice::read(cookie(headers, known_device::COOKIE)?)
 }
 
 /// Whether a request may rely on the cookie alone: it changes nothing, or one of our own pages caused it.

@@ -152,6 +152,7 @@ pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response
         login: login.to_owned(),
         password: fields.secret("password"),
         peer: visit.peer,
+        device: visit.known_device.clone(),
     };
     match actions::sign_in(
         &visit.context,

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     Context, Error, Peer,
     actions::accounts::{self, SignedIn},
-    extract::Caller,
+    extract::{Caller, credentials::known_device},
+    known_device::{self, KnownDevice},
     random,
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Visit {
     pub(super) device: String,
     /// Where the request came from.
     pub(super) peer: Peer,
+    /// What the browser says about who signed in from it before.
+    pub(super) known_device: Option<KnownDevice>,
     caller: Option<Caller>,
     page: Page,
     /// What the tokens of this browser's forms are bound to.
@@ -99,6 +102,7 @@ impl Visit {
                 .get::<Peer>()
                 .copied()
                 .unwrap_or(Peer::Local),
+            known_device: known_device(headers),
             caller,
             page,
             binding,
@@ -195,6 +199,20 @@ impl Visit {
                 SESSION_COOKIE,
                 value,
                 Kept::Seconds(left),
+            ),
+        );
+        let device = self
+            .known_device
+            .clone()
+            .unwrap_or_else(KnownDevice::fresh)
+            .remember(&self.context.master_key, signed_in.account.id);
+        add_cookie(
+            &mut response,
+            cookies::set(
+                &self.context.config,
+                known_device::COOKIE,
+                &device,
+                Kept::Seconds(known_device::COOKIE_SECONDS),
             ),
         );
         Ok(response)

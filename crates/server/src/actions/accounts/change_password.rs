@@ -21,8 +21,18 @@ pub async fn change_password(
         .read(move |tx| tx.accounts().find(id))
         .await?
         .and_then(|account| account.password);
-    let verdict = passwords::verify(context, stored.clone(), current.clone()).await?;
-    if !verdict.matches {
+    // Whoever found a browser open guesses no faster than at the door.
+    let attempt = context.throttle.begin_again(&caller.session, now)?;
+    let verdict = match passwords::verify(context, stored.clone(), current.clone()).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            attempt.undecided();
+            return Err(error);
+        }
+    };
+    if verdict.matches {
+        attempt.succeeded();
+    } else {
         return Err(Error::field(
             "current_password",
             "the current password is wrong",

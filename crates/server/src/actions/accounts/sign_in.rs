@@ -1,6 +1,6 @@
 //! Signing in by password or by a one-time link.
 
-use accounts::{Account, SessionOrigin, Verdict};
+use accounts::{Account, SessionOrigin};
 use ids::AccountId;
 use secret::SecretString;
 
@@ -10,7 +10,7 @@ use super::{
     passwords,
     sessions::NewSession,
 };
-use crate::{Context, Error, Peer};
+use crate::{Context, Error, KnownDevice, Peer};
 
 /// What somebody presents to sign in.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Credentials {
     pub password: SecretString,
     /// Where the request came from.
     pub peer: Peer,
+    /// What the browser says about itself.
+    pub device: Option<KnownDevice>,
 }
 
 /// Signs in by password. Unknown, wrong and inactive are answered alike in status, text and time: a hash is always
@@ -41,12 +43,15 @@ pub(super) async fn check_password(
     credentials: Credentials,
 ) -> Result<Account, Error> {
     let login = credentials.login.trim().to_lowercase();
+    let found = find(context, &login).await?;
+    let known = found.as_ref().zip(credentials.device.as_ref());
+    let known = known.and_then(|(account, device)| device.proven(&context.master_key, account.id));
     let attempt = context
         .throttle
-        .begin(&login, credentials.peer, context.now())?;
-    let checked = check(context, login, credentials.password.clone()).await;
-    let (found, verdict) = match checked {
-        Ok(checked) => checked,
+        .begin(&login, credentials.peer, known, context.now())?;
+    let stored = found.as_ref().and_then(|account| account.password.clone());
+    let verdict = match passwords::verify(context, stored, credentials.password.clone()).await {
+        Ok(verdict) => verdict,
         Err(error) => {
             attempt.undecided();
             return Err(error);
@@ -68,22 +73,15 @@ pub(super) async fn check_password(
     Ok(account)
 }
 
-async fn check(
-    context: &Context,
-    login: String,
-    password: SecretString,
-) -> Result<(Option<Account>, Verdict), Error> {
-    let found = if login.contains('\0') {
-        None
-    } else {
-        context
-            .storage
-            .read(move |tx| tx.accounts().find_by_login(&login))
-            .await?
-    };
-    let stored = found.as_ref().and_then(|account| account.password.clone());
-    let verdict = passwords::verify(context, stored, password).await?;
-    Ok((found, verdict))
+async fn find(context: &Context, login: &str) -> Result<Option<Account>, Error> {
+    if login.contains('\0') {
+        return Ok(None);
+    }
+    let login = login.to_owned();
+    Ok(context
+        .storage
+        .read(move |tx| tx.accounts().find_by_login(&login))
+        .await?)
 }
 
 /// Begins a session for somebody who has proven who they are.
