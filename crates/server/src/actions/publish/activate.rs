@@ -106,7 +106,7 @@ pub(crate) async fn start_and_verify(
     match verify::verify(context, app, &instance).await {
         Ok(None) => Ok(instance),
         Ok(Some(warning)) => {
-            let log = translated(verify::log_tail(&instance), &origin);
+            let log = translated(&verify::log_tail(&instance), &origin);
             report.warning(Stage::Verify, warning, &log);
             Ok(instance)
         }
@@ -115,7 +115,7 @@ pub(crate) async fn start_and_verify(
             Err(match error {
                 ActivateError::Verify { reason, log } => ActivateError::Verify {
                     reason,
-                    log: translated(log, &origin),
+                    log: translated(&log, &origin),
                 },
                 other => other,
             })
@@ -126,12 +126,12 @@ pub(crate) async fn start_and_verify(
 /// A failed start whose log names the lines of the person's own files.
 fn in_own_lines(mut error: StartError, origin: &Origin) -> StartError {
     if let StartError::Ended { log_tail, .. } | StartError::TimedOut { log_tail, .. } = &mut error {
-        *log_tail = translated(std::mem::take(log_tail), origin);
+        *log_tail = translated(log_tail, origin);
     }
     error
 }
 
-fn translated(log: Vec<String>, origin: &Origin) -> Vec<String> {
+fn translated(log: &[String], origin: &Origin) -> Vec<String> {
     log.iter().map(|line| origin.translate(line)).collect()
 }
 

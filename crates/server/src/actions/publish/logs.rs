@@ -36,7 +36,7 @@ impl Following {
         self.follow
             .next()
             .await
-            .map(|next| line(next, &self.origin))
+            .map(|next| line(&next, &self.origin))
     }
 }
 
@@ -106,13 +106,13 @@ pub async fn log(
     if let Some(instance) = running {
         let (lines, follow) = instance.log().follow(LINES);
         return Ok(Log {
-            lines: lines.into_iter().map(|said| line(said, &origin)).collect(),
+            lines: lines.into_iter().map(|said| line(&said, &origin)).collect(),
             follow: Some(Following { follow, origin }),
         });
     }
     match RunLog::read_file(&folder.run_log(), LINES).await {
         Ok(lines) => Ok(Log {
-            lines: lines.into_iter().map(|said| line(said, &origin)).collect(),
+            lines: lines.into_iter().map(|said| line(&said, &origin)).collect(),
             follow: None,
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Log {
@@ -158,7 +158,7 @@ fn event_lines(event: &StageEvent) -> Vec<LogLine> {
 }
 
 /// A line as it goes over the wire.
-fn line(line: runtime::LogLine, origin: &Origin) -> LogLine {
+fn line(line: &runtime::LogLine, origin: &Origin) -> LogLine {
     LogLine {
         at: at(line.at),
         stream: line.stream.as_str().to_owned(),
