@@ -105,6 +105,24 @@ async fn an_equal_upload_makes_no_new_version_unless_forced() {
     assert_eq!(world.states().await, ["v2 ready live", "v1 ready"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn constraints_choose_the_versions_that_are_installed() {
+    let world = World::new().await;
+    let main = "from fastapi import FastAPI\nimport idna\n\napp = FastAPI()\n\n\n@app.get(\"/\")\ndef home():\n    \
+                return idna.__version__\n";
+    let files = [
+        ("main.py", main),
+        (
+            "requirements.txt",
+            "-c constraints.txt\nfastapi\nuvicorn\nidna\n",
+        ),
+        ("constraints.txt", "idna==3.7\n"),
+    ];
+    let published = world.server.publish(&world.ana, "slug=notes", &files).await;
+    published.live();
+    assert_eq!(world.home().await, "\"3.7\"");
+}
+
 /// Asks the app's `/` without end until told to stop; counts what came back wrong.
 struct Visitors {
     tasks: Vec<tokio::task::JoinHandle<Vec<String>>>,

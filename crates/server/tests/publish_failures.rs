@@ -98,6 +98,27 @@ async fn dependencies_that_cannot_be_had_are_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_takes_too_long_is_given_up() {
+    let world = World::with(&[("apps.build_timeout", "2s")]).await;
+    world.publish(&saying("old")).await.live();
+    // An index that takes the connection and never says a word.
+    let index = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let new = saying("new");
+    let requirements = format!(
+        "--index-url http://{}/simple\nfastapi\nuvicorn\n",
+        index.local_addr().unwrap()
+    );
+    let files = [
+        ("main.py", new.as_str()),
+        ("requirements.txt", &requirements),
+    ];
+    let published = world.server.publish(&world.ana, "slug=notes", &files).await;
+    let (message, _) = published.failed(Stage::Build, 4);
+    assert!(message.contains("within 2 s"), "{message}");
+    assert_old_serves(&world, "build").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_raises_at_import_is_shown_with_its_traceback() {
     let world = world().await;
     let (message, log) = world.publish(BROKEN).await.failed(Stage::Start, 5);

@@ -188,7 +188,7 @@ impl Progress {
     fn new(output: Output) -> Self {
         let begun = Instant::now();
         let spinner = output.is_interactive().then(|| {
-            let style = ProgressStyle::with_template("{spinner:.cyan} {msg}")
+            let style = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}")
                 .expect("the template is well formed");
             let spinner = ProgressBar::new_spinner().with_style(style);
             spinner.enable_steady_tick(Duration::from_millis(90));
@@ -223,8 +223,7 @@ impl Progress {
                     self.stage_begun = Instant::now();
                 }
                 if let Some(spinner) = &self.spinner {
-                    let message: String = event.message.chars().take(90).collect();
-                    spinner.set_message(format!("{name:9} {message}"));
+                    spinner.set_message(format!("{name:9} {}", event.message));
                 }
             }
             Status::Ok | Status::Warning | Status::Skipped => {

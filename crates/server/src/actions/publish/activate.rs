@@ -78,11 +78,14 @@ pub(crate) async fn environment(
         plan.requirements.clone(),
         plan.constraints.clone(),
     );
-    context
-        .hosting()
-        .environments
-        .prepare(&spec, progress)
-        .await
+    let limit = context.config.apps.build_timeout.duration();
+    let preparing = context.hosting().environments.prepare(&spec, progress);
+    match tokio::time::timeout(limit, preparing).await {
+        Ok(prepared) => prepared,
+        Err(_) => Err(EnvironmentError::TimedOut {
+            seconds: limit.as_secs(),
+        }),
+    }
 }
 
 /// Starts a release and verifies it; it does not serve yet. One that fails is stopped again.
