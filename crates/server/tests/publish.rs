@@ -139,11 +139,15 @@ impl Visitors {
         let port = world.server.server().public_address().port();
         let tasks = (0..count).map(|number| {
             let (over, answered) = (over.clone(), answered.clone());
-            let path = if number == 0 { "/slow" } else { "/" };
+            let (method, path) = match number {
+                0 => (reqwest::Method::GET, "/slow"),
+                1 => (reqwest::Method::POST, "/write"),
+                _ => (reqwest::Method::GET, "/"),
+            };
             let request = world
                 .server
                 .client()
-                .get(world.server.url(path))
+                .request(method, world.server.url(path))
                 .header("host", format!("notes.localhost:{port}"))
                 .header("x-vestibule-viewer-token", token.clone());
             tokio::spawn(async move {
@@ -182,7 +186,8 @@ async fn releases_replace_each_other_without_one_failed_request() {
     let world = World::new().await;
     let main = |word: &str| {
         saying(word)
-            + "\nimport asyncio\n\n\n@app.get(\"/slow\")\nasync def slow():\n    await asyncio.sleep(0.7)\n    return 1\n"
+            + "\nimport asyncio\n\n\n@app.get(\"/slow\")\nasync def slow():\n    await asyncio.sleep(0.7)\n    return 1\n\n\n@app.post(\"/write\")\ndef write():\n    \
+               return 1\n"
     };
     world.publish(&main("one")).await.live();
     let visitors = Visitors::begin(&world, 6).await;
@@ -367,6 +372,38 @@ async fn two_publishes_at_once_do_not_interleave() {
     assert!(!stranger.text.contains("ana"), "{}", stranger.text);
     assert_eq!(world.states().await, ["v1 ready live"]);
     assert_eq!(world.home().await, "\"slow\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_people_who_want_a_free_slug_one_gets_it() {
+    let world = World::new().await;
+    let mut people = vec![world.ana.clone(), world.ben.clone()];
+    for name in ["cleo", "dan"] {
+        people.push(world.server.person(name).await);
+    }
+    let archive = pack(&[("main.py", &saying("mine"))]);
+    let upload = |person| world.server.upload(person, "slug=notes", archive.clone());
+    let answers = tokio::join!(
+        upload(&people[0].token),
+        upload(&people[1].token),
+        upload(&people[2].token),
+        upload(&people[3].token)
+    );
+    let answers = [answers.0, answers.1, answers.2, answers.3];
+    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!((won.len(), lost.len()), (1, 3));
+    assert!(won[0].text.contains("\"stage\":\"done\""), "{won:?}");
+    for refused in lost {
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (409, "slug_taken")
+        );
+        assert!(
+            people
+                .iter()
+                .all(|person| !refused.text.contains(&person.username))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

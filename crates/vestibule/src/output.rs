@@ -75,15 +75,6 @@ impl Output {
         println!("{text}");
     }
 
-    /// The last lines of an app's log, beside a failure.
-    fn log(self, log: &str) {
-        println!("\nThe last lines of the log:");
-        for line in log.lines() {
-            println!("    {line}");
-        }
-        println!();
-    }
-
     /// Why the command failed, on standard error; as JSON when programs are listening.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
@@ -95,7 +86,7 @@ impl Output {
             eprintln!("{error}");
         } else {
             if !failure.log.is_empty() {
-                self.log(&failure.log);
+                print_log(&failure.log);
             }
             eprintln!(
                 "{} {failure}",
@@ -119,6 +110,15 @@ impl Output {
             }
         }
     }
+}
+
+/// Prints the last lines of an app's log, beside a failure.
+fn print_log(log: &str) {
+    println!("\nThe last lines of the log:");
+    for line in log.lines() {
+        println!("    {line}");
+    }
+    println!();
 }
 
 /// Prints rows under headings, columns aligned by what a terminal shows.

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// Whatever is waited for comes within this time, or the test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) const PASSWORD: &str = "a passphrase, quite long";
 
@@ -206,7 +206,7 @@ impl Site {
         let mut server = self.start(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
         let line = server.until("http://localhost:");
         let from = line.find("http://").unwrap();
-        self.address = line[from..].split_whitespace().next().unwrap().to_owned();
+        self.address = line[from..].split_whitespace().next().unwrap().into();
         self.server = Some(server);
     }
 
