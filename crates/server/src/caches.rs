@@ -5,13 +5,15 @@
 //! load, and what was loaded under an older epoch is used once and not stored.
 //!
 //! This process applies its own changes when they are committed, without waiting for the tail.
+//!
+//! When the log cannot be followed for a second, nothing kept is believed until it can.
 
 use std::{
     hash::Hash,
     str::FromStr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -27,6 +29,9 @@ use crate::{Context, Error};
 
 /// Entries that nobody used for this long are dropped, to bound memory.
 const IDLE: Duration = Duration::from_mins(15);
+
+/// How long the database may take to answer while what is kept is not believed.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One kind of record by its key. Absence is kept too, so that probing costs no database read.
 pub(crate) struct Records<K, V> {
@@ -97,6 +102,8 @@ pub(crate) struct Caches {
     slugs: Cache<Slug, AppId>,
     members: Records<(AppId, AccountId), Member>,
     applied: AtomicU64,
+    /// Whether what is kept is current. Looked at by each request, so it is one word.
+    is_current: AtomicBool,
 }
 
 impl Caches {
@@ -116,6 +123,7 @@ impl Caches {
                 .build(),
             members: Records::new(200_000),
             applied: AtomicU64::new(0),
+            is_current: AtomicBool::new(true),
         }
     }
 
@@ -156,6 +164,46 @@ impl Caches {
     /// The place in the event log until which these caches are current.
     pub(crate) fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the event log is followed closely enough to believe what is kept.
+    pub(crate) fn set_current(&self, is_current: bool) {
+        if self.is_current.swap(is_current, Ordering::AcqRel) != is_current {
+            if is_current {
+                tracing::info!("the event log is followed again");
+            } else {
+                tracing::warn!("the event log is not followed; every request asks the database");
+            }
+        }
+    }
+
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_current.load(Ordering::Acquire)
+    }
+
+    /// Gives a kept record, or loads it. While the event log is not followed nothing kept is believed: the database
+    /// is asked each time, and when it does not answer soon, neither do we.
+    async fn get<K, V, E>(
+        &self,
+        records: &Records<K, V>,
+        key: K,
+        load: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<Arc<V>>, Error>
+    where
+        K: Hash + Eq + Copy + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+        Error: From<E>,
+    {
+        if self.is_current() {
+            return Ok(records.get(key, load).await?);
+        }
+        match tokio::time::timeout(PATIENCE, load).await {
+            Ok(loaded) => Ok(loaded?.map(Arc::new)),
+            Err(_) => Err(storage::Error::Unavailable {
+                problem: "it does not answer".into(),
+            }
+            .into()),
+        }
     }
 
     /// Drops a session that was used, so that its new expiry is read.
@@ -199,7 +247,7 @@ impl Context {
     /// A session by its id, live or not.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, Error> {
         let load = self.storage.read(move |tx| tx.sessions().find(id));
-        Ok(self.caches.sessions.get(id, load).await?)
+        self.caches.get(&self.caches.sessions, id, load).await
     }
 
     /// The session that an opaque token's digest belongs to, live or not.
@@ -227,13 +275,13 @@ impl Context {
                 ..account
             }))
         });
-        self.caches.accounts.get(id, load).await
+        self.caches.get(&self.caches.accounts, id, load).await
     }
 
     /// An app by its id.
     pub async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, Error> {
         let load = self.storage.read(move |tx| tx.apps().find(id));
-        Ok(self.caches.apps.get(id, load).await?)
+        self.caches.get(&self.caches.apps, id, load).await
     }
 
     /// An app by its slug.
@@ -262,7 +310,8 @@ impl Context {
         account: AccountId,
     ) -> Result<Option<Arc<Member>>, Error> {
         let load = self.storage.read(move |tx| tx.members().find(app, account));
-        Ok(self.caches.members.get((app, account), load).await?)
+        let key = (app, account);
+        self.caches.get(&self.caches.members, key, load).await
     }
 }
 

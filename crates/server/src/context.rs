@@ -4,6 +4,7 @@ use std::{
     fs,
     ops::Deref,
     sync::{Arc, Mutex, OnceLock},
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -120,6 +121,25 @@ impl Context {
         }
     }
 
+    /// Watches how closely the event log is followed, for as long as the server runs.
+    pub(crate) async fn watch_currency(self) {
+        let mut current_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(CURRENCY_PAUSE) => {}
+                () = self.stopping.cancelled() => return,
+            }
+            // In this order: what was known when it was looked is not more than what is known now.
+            let looked_at = Instant::now().checked_sub(self.storage.event_log_age());
+            if self.caches.applied() >= self.storage.known_event_seq() {
+                current_at = looked_at.unwrap_or(current_at).max(current_at);
+            }
+            let age = current_at.elapsed();
+            metrics::gauge!("event_tail_age_seconds").set(age.as_secs_f64());
+            self.caches.set_current(age <= MOST_AGE);
+        }
+    }
+
     /// Why the server cannot do its work now; `None` when it can.
     pub(crate) async fn not_ready(&self) -> Option<&'static str> {
         if self.stopping.is_cancelled() {
@@ -137,7 +157,8 @@ impl Context {
                     reason = "a lag is far smaller than 2^52 events"
                 )]
                 metrics::gauge!("event_tail_lag_events").set(lag as f64);
-                (lag > MOST_LAG).then_some("the event log is not followed")
+                (lag > MOST_LAG || !self.caches.is_current())
+                    .then_some("the event log is not followed")
             }
         }
     }
@@ -145,6 +166,10 @@ impl Context {
 
 /// A tail that is this far behind will not catch up within its second.
 const MOST_LAG: u64 = 5000;
+/// What is kept in memory is believed for as long after it was known to be current.
+const MOST_AGE: Duration = Duration::from_secs(1);
+/// How often it is looked whether it is.
+const CURRENCY_PAUSE: Duration = Duration::from_millis(100);
 
 fn hash_threads(config: &Config) -> usize {
     match config.accounts.hash_threads.size() {

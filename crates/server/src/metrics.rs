@@ -65,5 +65,9 @@ fn describe() {
         "event_tail_lag_events",
         "Events written but not yet applied to this server's caches."
     );
+    describe_gauge!(
+        "event_tail_age_seconds",
+        "Time since this server's caches were last known to be current."
+    );
     describe_gauge!("apps", "Published apps, by state.");
 }

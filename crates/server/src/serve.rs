@@ -129,6 +129,7 @@ impl Server {
                 .clone()
                 .follow_events(context.storage.tail_after(seen)),
         );
+        tokio::spawn(context.clone().watch_currency());
         let connections = TaskTracker::new();
         let serve = |router| Serving {
             router,

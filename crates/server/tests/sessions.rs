@@ -116,6 +116,24 @@ async fn signing_out_ends_the_session_at_once() {
 }
 
 #[tokio::test]
+async fn nobody_is_believed_from_memory_while_the_database_does_not_answer() {
+    let server = TestServer::start().await;
+    let ada = server.person("ada").await;
+    whoami(&server, &ada.token).await.expect(200);
+    server.context().storage.close().await;
+    server
+        .eventually("it fails closed", async || {
+            whoami(&server, &ada.token).await.status == 503
+        })
+        .await;
+    let ready = server.client().get(server.admin_url("/readyz"));
+    Answer::to(ready).await.expect(503);
+    let metrics = server.client().get(server.admin_url("/metrics"));
+    let metrics = Answer::to(metrics).await.expect(200);
+    assert!(metrics.text.contains("event_tail_age_seconds"));
+}
+
+#[tokio::test]
 async fn a_disabled_account_is_refused_within_a_second() {
     let server = TestServer::start().await;
     let ada = server.person("ada").await;

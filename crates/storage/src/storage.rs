@@ -1,6 +1,13 @@
 //! The handle that everybody holds.
 
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::watch, task};
 
@@ -18,7 +25,7 @@ pub struct Storage {
 #[derive(Debug)]
 struct Shared {
     engine: Engine,
-    head: Arc<watch::Sender<Head>>,
+    head: Arc<LogEnd>,
 }
 
 #[derive(Debug)]
@@ -47,10 +54,44 @@ impl Head {
     }
 }
 
+/// The end of the event log: tells tails of it, and knows when it was looked for last.
+#[derive(Debug, Default)]
+pub(crate) struct LogEnd {
+    head: watch::Sender<Head>,
+    /// In milliseconds after [`BEGINNING`].
+    looked_at: AtomicU64,
+}
+
+/// A moment before every look.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl LogEnd {
+    /// Notes that everything committed when the look began is known.
+    pub(crate) fn looked(&self, begun: Instant) {
+        let begun = begun.saturating_duration_since(*BEGINNING).as_millis();
+        let begun = u64::try_from(begun).unwrap_or(u64::MAX);
+        self.looked_at.fetch_max(begun, Ordering::Release);
+    }
+
+    fn age(&self) -> Duration {
+        let looked_at = Duration::from_millis(self.looked_at.load(Ordering::Acquire));
+        BEGINNING.elapsed().saturating_sub(looked_at)
+    }
+}
+
+impl Deref for LogEnd {
+    type Target = watch::Sender<Head>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.head
+    }
+}
+
 impl Storage {
     /// Opens the database, making it when it is missing (SQLite) and migrating it when it is old.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let head = Arc::new(watch::Sender::new(Head::default()));
+        let begun = (*BEGINNING).max(Instant::now());
+        let head = Arc::new(LogEnd::default());
         let engine = match settings.url {
             DatabaseUrl::Sqlite(path) => {
                 let head = Arc::clone(&head);
@@ -65,6 +106,7 @@ impl Storage {
                 Engine::Postgres(Postgres::open(&url, settings.connections, &head).await?)
             }
         };
+        head.looked(begun);
         Ok(Self {
             shared: Arc::new(Shared { engine, head }),
         })
@@ -125,6 +167,18 @@ impl Storage {
     /// The place of the latest event; 0 when there is none.
     pub async fn latest_event_seq(&self) -> Result<u64, Error> {
         self.read(|tx| tx.events().latest()).await
+    }
+
+    /// How far the event log has come, as far as this process knows. No I/O.
+    pub fn known_event_seq(&self) -> u64 {
+        self.shared.head.borrow().seq
+    }
+
+    /// For how long there may have been events that this process does not know: since it last looked for those of
+    /// other processes and nodes. It looks four times a second, so much more means that the database does not answer.
+    /// No I/O.
+    pub fn event_log_age(&self) -> Duration {
+        self.shared.head.age()
     }
 
     /// Follows the event log from now on. Make the tail first and load what is cached afterwards: so nothing that

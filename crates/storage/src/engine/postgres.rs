@@ -10,7 +10,7 @@
 //! they are asked for, and asking for one takes no snapshot yet, so a second run sees all that was committed before
 //! and meets nobody.
 
-use std::{str::FromStr, sync::Arc, sync::Weak, time::Duration};
+use std::{str::FromStr, sync::Arc, sync::Weak, time::Duration, time::Instant};
 
 use rand::RngExt as _;
 use secret::SecretString;
@@ -18,10 +18,15 @@ use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{runtime::Handle, sync::watch, task, time};
+use tokio::{runtime::Handle, task, time};
 
 use super::guarded;
-use crate::{Error, Tx, migrations, repositories::latest_event, storage::Head, tx::Connection};
+use crate::{
+    Error, Tx, migrations,
+    repositories::latest_event,
+    storage::{Head, LogEnd},
+    tx::Connection,
+};
 
 const FIRST_RUN: &str =
     "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE write_gate IN ROW EXCLUSIVE MODE";
@@ -32,6 +37,8 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 const RUNS: u32 = 5;
 /// How often commits of other nodes are looked for.
 const POLL: Duration = Duration::from_millis(250);
+/// How long a look may take; a connection that is slower is given up.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Any number, as long as it stays: only one program migrates a database at a time.
@@ -48,7 +55,7 @@ impl Postgres {
     pub(crate) async fn open(
         url: &SecretString,
         connections: u32,
-        head: &Arc<watch::Sender<Head>>,
+        head: &Arc<LogEnd>,
     ) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url.expose())
             .map_err(|error| Error::from_postgres(&error))?
@@ -76,7 +83,7 @@ impl Postgres {
                     sqlx::raw_sql(limits).execute(connection).await.map(drop)
                 })
             })
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| Error::from_postgres(&error))?;
         let this = Self { pool };
@@ -95,7 +102,7 @@ impl Postgres {
             .await?;
         head.send_modify(|head| head.seq = seq.unwrap_or_default());
         this.warn_of_lost_commits().await;
-        task::spawn(follow(this.pool.clone(), Arc::downgrade(head)));
+        task::spawn(follow(this.pool.clone(), options, Arc::downgrade(head)));
         Ok(this)
     }
 
@@ -114,11 +121,7 @@ impl Postgres {
         .await
     }
 
-    pub(crate) async fn write<T, E, F>(
-        &self,
-        mut work: F,
-        head: &Arc<watch::Sender<Head>>,
-    ) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, mut work: F, head: &Arc<LogEnd>) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -214,29 +217,55 @@ fn end(tx: &mut Tx) {
     }
 }
 
-/// Looks for events of other nodes until the storage is dropped or closed.
-async fn follow(pool: PgPool, head: Weak<watch::Sender<Head>>) {
+/// Looks for events of other nodes until the storage is dropped or closed. On a connection of its own: when all others
+/// are busy, looking does not wait for them.
+async fn follow(pool: PgPool, options: PgConnectOptions, head: Weak<LogEnd>) {
     let sql = latest_event().to_string(sea_query::PostgresQueryBuilder);
+    let mut connection = None;
     let mut failing = false;
     loop {
-        time::sleep(POLL).await;
-        if pool.is_closed() || head.strong_count() == 0 {
+        tokio::select! {
+            () = time::sleep(POLL) => {}
+            () = pool.close_event() => return,
+        }
+        if head.strong_count() == 0 {
             return;
         }
-        let latest = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql.clone()))
-            .fetch_one(&pool)
-            .await;
+        let begun = Instant::now();
+        let look = time::timeout(LOOK_PATIENCE, look(&mut connection, &options, &sql));
+        let latest = match look.await {
+            Ok(Ok(latest)) => Ok(latest),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it does not answer in time".to_owned()),
+        };
         let Some(head) = head.upgrade() else { return };
         match latest {
             Ok(seq) => {
                 failing = false;
                 Head::advance(&head, u64::try_from(seq).unwrap_or_default());
+                head.looked(begun);
             }
-            Err(error) if !failing => {
+            Err(error) => {
+                connection = None;
+                if !failing {
+                    tracing::warn!(error, "cannot look for changes made by other nodes");
+                }
                 failing = true;
-                tracing::warn!(%error, "cannot look for changes made by other nodes");
             }
-            Err(_) => {}
         }
     }
+}
+
+async fn look(
+    connection: &mut Option<PgConnection>,
+    options: &PgConnectOptions,
+    sql: &str,
+) -> Result<i64, sqlx::Error> {
+    if connection.is_none() {
+        *connection = Some(PgConnection::connect_with(options).await?);
+    }
+    let connection = connection.as_mut().expect("it was just made");
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+        .fetch_one(connection)
+        .await
 }

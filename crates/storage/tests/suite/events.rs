@@ -51,6 +51,30 @@ on_both_engines! {
         assert_eq!(storage.latest_event_seq().await, Ok(2));
     }
 
+    async fn it_is_known_since_when_events_may_be_missing(db) {
+        let storage = db.open().await;
+        assert_eq!(append(&storage, "a".into()).await, 1);
+        assert_eq!(storage.known_event_seq(), 1);
+        let mut oldest = Duration::ZERO;
+        timeout(PATIENCE, async {
+            // It grows, and each look for events of others makes it small again.
+            while storage.event_log_age() >= oldest {
+                oldest = storage.event_log_age();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("events of others are looked for");
+        storage.close().await;
+        timeout(PATIENCE, async {
+            while storage.event_log_age() < Duration::from_secs(1) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("nobody looks any more");
+    }
+
     async fn a_rolled_back_event_leaves_no_gap(db) {
         let storage = db.open().await;
         append(&storage, "a".into()).await;

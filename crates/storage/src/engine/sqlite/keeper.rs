@@ -11,13 +11,15 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
-
 use super::open;
-use crate::{Error, Tx, storage::Head, tx::Connection};
+use crate::{
+    Error, Tx,
+    storage::{Head, LogEnd},
+    tx::Connection,
+};
 
 /// Pages in the write-ahead log (4 KiB each) from which on it is copied into the database.
 const GROWN: u32 = 1_000;
@@ -35,7 +37,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(tx: Tx, head: Arc<watch::Sender<Head>>) -> Result<Self, Error> {
+    pub(super) fn start(tx: Tx, head: Arc<LogEnd>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
         let copied = Arc::new(AtomicU32::new(0));
         let keeping = Keeping {
@@ -44,6 +46,7 @@ impl Keeper {
             copied: Arc::clone(&copied),
             head,
             data_version: 0,
+            looked_at: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("storage-keeper".into())
@@ -89,18 +92,28 @@ struct Keeping {
     tx: Tx,
     woken: Receiver<()>,
     copied: Arc<AtomicU32>,
-    head: Arc<watch::Sender<Head>>,
+    head: Arc<LogEnd>,
     data_version: i64,
+    looked_at: Instant,
 }
 
 impl Keeping {
     fn run(mut self) {
         loop {
-            let result = match self.woken.recv_timeout(POLL) {
+            let wait = POLL.saturating_sub(self.looked_at.elapsed());
+            let result = match self.woken.recv_timeout(wait) {
                 Ok(()) => self.checkpoint(),
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            // Looked for in time also under a load that makes one checkpoint follow the other.
+            let result = result.and_then(|()| {
+                if self.looked_at.elapsed() < POLL {
+                    return Ok(());
+                }
+                self.looked_at = Instant::now();
+                self.look()
+            });
             if let Err(error) = result {
                 tracing::warn!(%error, "the database could not be looked after");
             }
@@ -121,6 +134,7 @@ impl Keeping {
 
     /// `data_version` changes when another connection committed: only then the log of events is looked at.
     fn look(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
         let Connection::Sqlite(connection) = &self.tx.connection else {
             return Ok(());
         };
@@ -132,6 +146,7 @@ impl Keeping {
             Head::advance(&self.head, open::latest_event(&mut self.tx)?);
             self.data_version = version;
         }
+        self.head.looked(begun);
         Ok(())
     }
 }

@@ -7,11 +7,9 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::watch;
-
 use self::{readers::Readers, writer::Writer};
 use super::guarded;
-use crate::{Error, Tx, storage::Head};
+use crate::{Error, Tx, storage::LogEnd};
 
 /// An open SQLite database.
 #[derive(Debug)]
@@ -25,11 +23,7 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     /// Opens and migrates the file. Blocks.
-    pub(crate) fn open(
-        path: &Path,
-        readers: usize,
-        head: &Arc<watch::Sender<Head>>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, readers: usize, head: &Arc<LogEnd>) -> Result<Self, Error> {
         let readers = readers.max(1);
         let mut writer = open::writer(path)?;
         head.send_modify(|head| head.seq = open::latest_event(&mut writer).unwrap_or_default());

@@ -6,13 +6,17 @@
 
 use std::{cell::Cell, ops::ControlFlow, sync::Arc, thread};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     guarded,
     keeper::{Keeper, OVERGROWN},
 };
-use crate::{Error, Tx, storage::Head, tx::Connection};
+use crate::{
+    Error, Tx,
+    storage::{Head, LogEnd},
+    tx::Connection,
+};
 
 /// Most jobs in one transaction.
 const BATCH: usize = 256;
@@ -74,7 +78,7 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(tx: Tx, keeper: Tx, head: Arc<watch::Sender<Head>>) -> Result<Self, Error> {
+    pub(super) fn start(tx: Tx, keeper: Tx, head: Arc<LogEnd>) -> Result<Self, Error> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let keeper = Keeper::start(keeper, Arc::clone(&head))?;
         let serve = move || {
@@ -129,7 +133,7 @@ struct Serving {
     tx: Tx,
     queue: mpsc::Receiver<Message>,
     keeper: Keeper,
-    head: Arc<watch::Sender<Head>>,
+    head: Arc<LogEnd>,
 }
 
 impl Serving {
