@@ -30,18 +30,18 @@ pub(crate) async fn run(arguments: &Up, output: Output) -> Outcome {
     }
     output.say("starting the server …");
     let server = Server::start(config).await.map_err(chain)?;
-    let stopped = server.stopped();
-    let work = tokio::select! {
-        work = announce(&server, arguments, output) => work,
-        () = stopped => Err(Failure::new(Code::Interrupted, "interrupted")),
-    };
-    let outcome = match work {
-        Ok(()) => {
-            server.stopped().await;
+    let outcome = {
+        // One wait for both halves: a signal that comes just as the first ends is not lost.
+        let mut stopped = std::pin::pin!(server.stopped());
+        let work = tokio::select! {
+            work = announce(&server, arguments, output) => work,
+            () = &mut stopped => Err(Failure::new(Code::Interrupted, "interrupted")),
+        };
+        if work.is_ok() {
+            stopped.await;
             output.say("\nstopping …");
-            Ok(())
         }
-        Err(failure) => Err(failure),
+        work
     };
     server.stop().await;
     outcome
