@@ -9,11 +9,11 @@ section! {
     /// Limits of published apps.
     Apps {
         /// Largest upload of a project, packed, in bytes.
-        "apps.upload_bytes" upload_bytes: Within<1024, 1_099_511_627_776> = "104857600",
+        "apps.upload_bytes" upload_bytes: Within<1024, 1_099_511_627_776> = "100000000",
         /// Largest project, unpacked, in bytes.
-        "apps.unpacked_bytes" unpacked_bytes: Within<1024, 1_099_511_627_776> = "262144000",
+        "apps.unpacked_bytes" unpacked_bytes: Within<1024, 1_099_511_627_776> = "500000000",
         /// Most files of a project.
-        "apps.files" files: Within<1, 1_000_000> = "5000",
+        "apps.files" files: Within<1, 1_000_000> = "20000",
         /// Memory of one app, in MiB.
         "apps.memory_mib" memory_mib: Within<32, 1_048_576> = "512",
         /// Processes and threads of one app.
