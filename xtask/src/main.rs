@@ -41,6 +41,9 @@ enum Chore {
         /// Runs only these measurements.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
+        /// The cargo profile that is measured; `release` takes minutes longer to build.
+        #[arg(long, default_value = "bench-fast")]
+        profile: String,
     },
     /// Checks house rules that no compiler knows.
     Tidy,
@@ -60,7 +63,7 @@ fn run() -> anyhow::Result<()> {
     std::env::set_current_dir(system::root())?;
     match Arguments::parse().chore {
         Chore::Test { only, skip, list } => test::run(&only, &skip, list),
-        Chore::Bench { only } => bench::run(&only),
+        Chore::Bench { only, profile } => bench::run(&only, &profile),
         Chore::Tidy => tidy::run(),
     }
 }

@@ -40,11 +40,8 @@ pub(crate) fn run(address: &str, answer: &str) {
         let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
             stream.set_nodelay(true).expect("the option can be set");
         });
-        axum::serve(
-            listener,
-            Router::new().route("/{*path}", get(handler)),
-        )
-        .await
-        .expect("it serves until it is stopped");
+        axum::serve(listener, Router::new().route("/{*path}", get(handler)))
+            .await
+            .expect("it serves until it is stopped");
     });
 }

@@ -42,12 +42,12 @@ pub(crate) fn read_requests(path: &str) -> Vec<Vec<u8>> {
 }
 
 /// Runs the plan; what was seen, as JSON.
-pub(crate) fn run(plan: Plan) -> String {
+pub(crate) fn run(plan: &Plan) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime can be started");
-    let mut seen = runtime.block_on(drive(&plan));
+    let mut seen = runtime.block_on(drive(plan));
     seen.times.sort_unstable();
     let at = |part: usize| {
         let index = (seen.times.len() * part / 1000).min(seen.times.len().saturating_sub(1));

@@ -29,7 +29,7 @@ fn main() {
                 duration: Duration::from_secs(number(seconds)),
                 pace: number(pace),
             };
-            println!("{}", load::run(plan));
+            println!("{}", load::run(&plan));
         }
         ["bare", address, answer] => bare::run(address, answer),
         ["passwords", threads, seconds] => {

@@ -33,7 +33,7 @@ pub(super) fn send(
     body: &str,
 ) -> Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     for (name, value) in headers {
         let _ = write!(head, "{name}: {value}\r\n");
@@ -136,7 +136,11 @@ impl Browser {
             }
             let method = if form.is_some() { "POST" } else { "GET" };
             let answer = send(port, method, &host, &path, &headers, form.unwrap_or(""))?;
-            for (_, value) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            for (_, value) in answer
+                .headers
+                .iter()
+                .filter(|(name, _)| name == "set-cookie")
+            {
                 if let Some((name, value)) = value.split(';').next().and_then(|p| p.split_once('='))
                 {
                     let jar = self.cookies.entry(host.clone()).or_default();
@@ -149,7 +153,7 @@ impl Browser {
             match location.strip_prefix("http://") {
                 Some(absolute) => {
                     let (to, rest) = absolute.split_once('/').unwrap_or((absolute, ""));
-                    host = to.to_owned();
+                    to.clone_into(&mut host);
                     path = format!("/{rest}");
                 }
                 None => path = location,

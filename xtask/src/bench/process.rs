@@ -84,7 +84,11 @@ fn cpu_of(process: u32) -> Result<f64> {
         .rsplit_once(')')
         .map(|(_, rest)| rest.split_whitespace().collect())
         .unwrap_or_default();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<f64>().ok())
+    };
     let (user, system) = ticks(11)
         .zip(ticks(12))
         .context("/proc/…/stat has another form than expected")?;
@@ -123,7 +127,7 @@ pub(super) fn free_port() -> Result<u16> {
 
 /// Waits until something holds, half a millisecond between two looks.
 pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         if Instant::now() > deadline {
             bail!("{what} did not come within a minute");

@@ -14,6 +14,11 @@ impl Spread {
         Self(ours.0.iter().zip(&peer.0).map(|(a, b)| a / b).collect())
     }
 
+    /// Every `step`th value, from the one at `first` on.
+    pub(super) fn every(&self, step: usize, first: usize) -> Self {
+        Self(self.0.iter().skip(first).step_by(step).copied().collect())
+    }
+
     /// The value below which a part (0 to 1) lies; not a number when there are none.
     pub(super) fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
