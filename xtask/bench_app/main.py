@@ -1,5 +1,6 @@
 """The app that `cargo xtask bench` publishes: calls to the store timed from inside, and an answer that costs nothing."""
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,6 +27,12 @@ async def plain(
 
 
 app.mount("/plain", plain)
+
+
+@app.get("/proof")
+def proof() -> str:
+    """What shows the app that a request came by the gateway; nginx has to show it, too."""
+    return os.environ["VESTIBULE_GATEWAY_SECRET"]
 
 
 @app.get("/kv")

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::{
-    Bench,
+    Bench, http,
     load::{Load, Rounds, get},
     nginx::Nginx,
     person, process,
@@ -26,12 +26,11 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     bench.server()?;
     let (programs, server) = (&bench.programs, bench.server.as_ref().expect("it runs"));
     let visitor = person::visit(server)?;
-    let secret = process::variable_of_process_with(
-        &format!("VESTIBULE_SHELL_URL=http://{}", server.shell_host()),
-        "VESTIBULE_GATEWAY_SECRET",
-    )?;
     let (host, token) = (server.app_host(), visitor.token.as_str());
     let cookie = format!("vestibule_viewer_token={token}");
+    let headers = [("cookie", visitor.cookies.as_str())];
+    let proof = http::send(server.port, "GET", &host, "/proof", &headers, "")?;
+    let secret: String = serde_json::from_str(&proof.body)?;
     let nginx = Nginx::start(
         &app_socket(server)?,
         &[
@@ -46,7 +45,6 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             ("X-Request-Id", "$request_id"),
         ],
     )?;
-    let headers = [("cookie", visitor.cookies.as_str())];
     let request = get(&host, "/plain/", &headers);
     for connections in [1, 64] {
         let load = |port| Load {

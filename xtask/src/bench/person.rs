@@ -31,7 +31,7 @@ pub(super) fn visit(server: &Server) -> Result<Visitor> {
         "signing in at the page was answered {}",
         answer.status
     );
-    let answer = browser.open(server.port, &app, "/plain/", None)?;
+    let answer = browser.open(server.port, &app, "/.vestibule/start?next=/plain/", None)?;
     ensure!(
         answer.status == 200 && answer.body.len() == 256,
         "the app answered {} after signing in",

@@ -103,23 +103,6 @@ fn children(process: u32) -> Result<Vec<u32>> {
         .collect())
 }
 
-/// The environment variable of a process anywhere that has `marker` in its environment.
-pub(super) fn variable_of_process_with(marker: &str, name: &str) -> Result<String> {
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Ok(bytes) = std::fs::read(entry.path().join("environ")) else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes);
-        if text.split('\0').any(|pair| pair == marker) {
-            let prefix = format!("{name}=");
-            if let Some(value) = text.split('\0').find_map(|pair| pair.strip_prefix(&prefix)) {
-                return Ok(value.to_owned());
-            }
-        }
-    }
-    bail!("no process has {marker} and {name} in its environment")
-}
-
 /// A port that was free a moment ago.
 pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
