@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -30,7 +30,19 @@ pub struct Hosting {
     /// The Unix socket of the key-value store, made reachable inside each app.
     pub data_socket: PathBuf,
     data_dir: PathBuf,
-    publishing: Arc<Mutex<HashMap<Slug, Busy>>>,
+    turns: Arc<Mutex<Turns>>,
+}
+
+/// Who changes what is served.
+#[derive(Default)]
+struct Turns {
+    taken: HashMap<Slug, Busy>,
+    /// Nobody may begin.
+    held: bool,
+}
+
+fn lock(turns: &Mutex<Turns>) -> MutexGuard<'_, Turns> {
+    turns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A publish that is under way.
@@ -50,15 +62,12 @@ impl Busy {
 /// The right to change what an app serves, held by one use case at a time and given back on drop.
 pub struct Turn {
     slug: Slug,
-    publishing: Arc<Mutex<HashMap<Slug, Busy>>>,
+    turns: Arc<Mutex<Turns>>,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.publishing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.slug);
+        lock(&self.turns).taken.remove(&self.slug);
     }
 }
 
@@ -79,32 +88,46 @@ impl Hosting {
             forwarder: Forwarder::new(forward::Limits::default()),
             data_socket,
             data_dir,
-            publishing: Arc::default(),
+            turns: Arc::default(),
         })
     }
 
     /// Takes the turn at an app, or tells who has it.
     pub fn take_turn(&self, slug: &Slug, busy: Busy) -> Result<Turn, Busy> {
-        let mut publishing = self
-            .publishing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = publishing.get(slug) {
+        let mut turns = lock(&self.turns);
+        if let Some(other) = turns.taken.get(slug) {
             return Err(other.clone());
         }
-        publishing.insert(slug.clone(), busy);
+        if turns.held {
+            let by = Busy::SERVER.to_owned();
+            return Err(Busy { by, ..busy });
+        }
+        turns.taken.insert(slug.clone(), busy);
         Ok(Turn {
             slug: slug.clone(),
-            publishing: Arc::clone(&self.publishing),
+            turns: Arc::clone(&self.turns),
         })
+    }
+
+    /// Keeps everybody from taking a turn until the guard is dropped; `None` while somebody has one.
+    pub(crate) fn hold_turns(&self) -> Option<impl Drop + use<>> {
+        struct Held(Arc<Mutex<Turns>>);
+        impl Drop for Held {
+            fn drop(&mut self) {
+                lock(&self.0).held = false;
+            }
+        }
+        let mut turns = lock(&self.turns);
+        if turns.held || !turns.taken.is_empty() {
+            return None;
+        }
+        turns.held = true;
+        Some(Held(Arc::clone(&self.turns)))
     }
 
     /// Whether something is being done to what an app serves.
     pub fn is_busy(&self, slug: &Slug) -> bool {
-        self.publishing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(slug)
+        lock(&self.turns).taken.contains_key(slug)
     }
 
     /// Whether an app's live release answers requests at the moment.

@@ -24,7 +24,10 @@ use tower::ServiceExt as _;
 
 use crate::{
     Config, Context, Peer,
-    actions::publish::{boot, keep_house, recover},
+    actions::{
+        housekeeping::keep_house,
+        publish::{boot, recover},
+    },
     clock::Clock,
     config::AdminListen,
     hosting::Hosting,

@@ -2,5 +2,6 @@
 
 pub mod accounts;
 pub mod apps;
+pub mod housekeeping;
 pub mod kv;
 pub mod publish;

@@ -148,6 +148,24 @@ impl Events<'_> {
         Ok(latest.unwrap_or_default())
     }
 
+    /// The place of the first event since an instant; the next place that will be given when there is none.
+    pub fn first_since(&mut self, instant: Timestamp) -> Result<u64, Error> {
+        let mut select = Query::select();
+        select
+            .column("seq")
+            .from(TABLE)
+            .and_where(Expr::col("at").gte(millis(instant)))
+            .order_by("seq", Order::Asc)
+            .limit(1);
+        let first = self
+            .0
+            .query_one(&select, |row| row.cells(TABLE, &["seq"]).u64())?;
+        match first {
+            Some(seq) => Ok(seq),
+            None => Ok(self.latest()? + 1),
+        }
+    }
+
     /// Removes up to `limit` events that come before a place, and counts them. A reader that had not got so far is
     /// told to drop what it caches.
     pub fn prune(&mut self, before: u64, limit: u32) -> Result<u64, Error> {

@@ -75,6 +75,21 @@ impl RefreshTokens<'_> {
         Ok(first.flatten())
     }
 
+    /// Removes up to `limit` tokens that expired before an instant, and counts them.
+    pub fn delete_expired(&mut self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        let mut chosen = Query::select();
+        chosen
+            .column("digest")
+            .from(TABLE)
+            .and_where(Expr::col("expires_at").lt(millis(before)))
+            .limit(limit.into());
+        self.0.execute(
+            Query::delete()
+                .from_table(TABLE)
+                .and_where(Expr::col("digest").in_subquery(chosen)),
+        )
+    }
+
     /// Notes what a token was exchanged for. `false`, and no change, when it had been used before (or is unknown).
     pub fn mark_used(
         &mut self,

@@ -6,7 +6,7 @@ use serde_json::json;
 use storage::{Error, EventKind, EventTail, Storage};
 use tokio::time::timeout;
 
-use crate::fixtures::t0;
+use crate::fixtures::{later, t0};
 
 /// Far longer than anything here takes, so that only a hang fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -119,6 +119,14 @@ on_both_engines! {
         let elsewhere = db.open().await;
         append(&elsewhere, "from elsewhere".into()).await;
         assert_eq!(places(&mut tail, 1).await, [1]);
+    }
+
+    async fn the_first_event_since_an_instant_is_found(db) {
+        let storage = db.open().await;
+        assert_eq!(storage.read(|tx| tx.events().first_since(t0())).await, Ok(1));
+        append(&storage, "a".into()).await;
+        assert_eq!(storage.read(|tx| tx.events().first_since(t0())).await, Ok(1));
+        assert_eq!(storage.read(|tx| tx.events().first_since(later(1))).await, Ok(2));
     }
 
     async fn a_tail_that_comes_too_late_is_told_to_drop_what_it_caches(db) {

@@ -1,23 +1,14 @@
 //! Bringing apps back when the server starts, and tidying up after one that was killed.
 
-use std::time::Duration;
-
 use apps::interrupted;
 use futures_util::{StreamExt as _, stream};
 use ids::AppId;
-use jiff::SignedDuration;
 use runtime::AppRuntime as _;
 use tokio::sync::mpsc;
 
 use super::{Report, activate};
-use crate::{Context, error::Chain, hosting::Busy};
+use crate::{Context, actions::housekeeping::purge_deleted, error::Chain, hosting::Busy};
 
-/// How long a deleted app's data is kept, and its slug held.
-const KEPT_AFTER_DELETION: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Deleted apps erased in one transaction.
-const PURGED_AT_ONCE: u32 = 20;
-/// How often it is looked for apps to erase.
-const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// Apps started at a time: more would only make each slower.
 const AT_ONCE: usize = 4;
 
@@ -29,37 +20,7 @@ pub async fn recover(context: &Context) -> Result<(), storage::Error> {
     }
     let incoming = context.hosting().incoming();
     drop(tokio::task::spawn_blocking(move || std::fs::remove_dir_all(incoming)).await);
-    purge_deleted(context).await
-}
-
-/// Erases what is left of apps that were deleted long enough ago.
-async fn purge_deleted(context: &Context) -> Result<(), storage::Error> {
-    let before = context.now() - KEPT_AFTER_DELETION;
-    loop {
-        let purged = context
-            .storage
-            .write(move |tx| tx.apps().purge_deleted(before, PURGED_AT_ONCE))
-            .await?;
-        for app in &purged {
-            context.hosting().clear_away(*app).await;
-        }
-        if purged.is_empty() {
-            return Ok(());
-        }
-    }
-}
-
-/// Erases deleted apps when their time has come, for as long as the server runs.
-pub async fn keep_house(context: Context) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING) => {}
-            () = context.stopping.cancelled() => return,
-        }
-        if let Err(error) = purge_deleted(&context).await {
-            tracing::warn!(error = %Chain(&error), "deleted apps could not be erased");
-        }
-    }
+    purge_deleted(context).await.map(drop)
 }
 
 /// Starts the live release of every app. One that does not come up is logged and left out; the others go on.

@@ -18,7 +18,7 @@ pub mod source;
 mod verify;
 
 pub use activate::{ActivateError, activate};
-pub use boot::{boot, keep_house, recover};
+pub use boot::{boot, recover};
 pub use examine::{Examined, examine};
 pub use history::{plan_of, versions};
 pub use logs::{Following, Log, LogError, log};
