@@ -14,9 +14,10 @@ use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::http1, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Body, Error, Failure, Limits, RequestBody, Shared, Upstream, hop_by_hop,
+    Body, Error, Failure, Limits, RequestBody, Shared, TunnelEnd, Upstream, hop_by_hop,
     incoming::{AbortOnDrop, Lease, Source},
     outgoing::{Outgoing, Upload},
     pool::{Connection, Driven, poll_driven},
@@ -323,6 +324,7 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
             ..
         } = self;
         let limits = &shared.limits;
+        let end = request.extensions().get::<TunnelEnd>().cloned();
         let Connection {
             mut sender, driver, ..
         } = connection;
@@ -372,7 +374,12 @@ impl<'a, B: RequestBody> Exchange<'a, B> {
             tokio::spawn(async move {
                 // Until the upgrade is done the connection's task is needed; the tunnel outlives it.
                 let _task = task;
-                tunnel::splice(from_downstream, from_upstream, idle).await;
+                let TunnelEnd(end) = end.unwrap_or_else(|| TunnelEnd(CancellationToken::new()));
+                let _told = end.clone().drop_guard();
+                tokio::select! {
+                    () = tunnel::splice(from_downstream, from_upstream, idle) => {}
+                    () = end.cancelled() => {}
+                }
             });
         }
         Ok(Outcome::Answered(

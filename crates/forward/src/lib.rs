@@ -20,6 +20,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 
 pub use error::{Error, Failure, Retry, Side};
 pub use incoming::Body;
@@ -78,6 +79,11 @@ impl<B> RequestBody for B where
         + 'static
 {
 }
+
+/// Put among a request's extensions, it ties the tunnel of an accepted WebSocket to a token: cancelled by the caller, the
+/// tunnel ends; when the tunnel ends by itself, the token is cancelled.
+#[derive(Debug, Clone)]
+pub struct TunnelEnd(pub CancellationToken);
 
 /// Forwards requests and keeps the connections for the next ones. Cheap to clone; clones share the connections.
 pub struct Forwarder<B: RequestBody> {

@@ -24,6 +24,7 @@ use ids::{AccountId, AppId, SessionId, Slug};
 use moka::sync::Cache;
 use serde::Deserialize;
 use storage::{Event, EventKind};
+use tokio::sync::watch;
 
 use crate::{Context, Error};
 
@@ -102,6 +103,8 @@ pub(crate) struct Caches {
     slugs: Cache<Slug, AppId>,
     members: Records<(AppId, AccountId), Member>,
     applied: AtomicU64,
+    /// Counts what may have taken a right away.
+    changes: watch::Sender<u64>,
     /// Whether what is kept is current. Looked at by each request, so it is one word.
     is_current: AtomicBool,
 }
@@ -123,6 +126,7 @@ impl Caches {
                 .build(),
             members: Records::new(200_000),
             applied: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
             is_current: AtomicBool::new(true),
         }
     }
@@ -154,6 +158,27 @@ impl Caches {
             EventKind::InviteChanged | EventKind::KeyRotated => {}
             EventKind::Unknown => self.forget_all(),
         }
+        // Last: whoever looks now finds the change.
+        match event.kind {
+            EventKind::AccountCreated
+            | EventKind::SessionStarted
+            | EventKind::AppCreated
+            | EventKind::AppReleased
+            | EventKind::InviteChanged
+            | EventKind::KeyRotated => {}
+            _ => self.announce_change(),
+        }
+    }
+
+    /// Makes whoever holds something open look whether they still may.
+    pub(crate) fn announce_change(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes whenever somebody may have lost a right, and from time to time.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Notes how far the tail has come.

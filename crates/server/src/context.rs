@@ -124,6 +124,7 @@ impl Context {
     /// Watches how closely the event log is followed, for as long as the server runs.
     pub(crate) async fn watch_currency(self) {
         let mut current_at = Instant::now();
+        let mut announced_at = current_at;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(CURRENCY_PAUSE) => {}
@@ -137,6 +138,11 @@ impl Context {
             let age = current_at.elapsed();
             metrics::gauge!("event_tail_age_seconds").set(age.as_secs_f64());
             self.caches.set_current(age <= MOST_AGE);
+            // Sessions expire without an event.
+            if announced_at.elapsed() >= EXPIRY_PAUSE {
+                announced_at = Instant::now();
+                self.caches.announce_change();
+            }
         }
     }
 
@@ -168,6 +174,8 @@ impl Context {
 const MOST_LAG: u64 = 5000;
 /// What is kept in memory is believed for as long after it was known to be current.
 const MOST_AGE: Duration = Duration::from_secs(1);
+/// How often open streams are looked at for sessions that have expired.
+const EXPIRY_PAUSE: Duration = Duration::from_mins(1);
 /// How often it is looked whether it is.
 const CURRENCY_PAUSE: Duration = Duration::from_millis(100);
 

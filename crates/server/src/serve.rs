@@ -46,7 +46,9 @@ const CONNECTIONS: usize = 8192;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address could not be listened on.
-    #[error("could not listen on {address} (choose another address with --listen or in the configuration)")]
+    #[error(
+        "could not listen on {address} (choose another address with --listen or in the configuration)"
+    )]
     Listen {
         /// The address or path.
         address: String,

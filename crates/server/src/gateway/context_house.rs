@@ -12,6 +12,7 @@ use secret::SecretString;
 use serde::{Deserialize, Serialize};
 use storage::Link;
 use token::{OpaqueKind, OpaqueToken};
+use tokio::sync::watch;
 
 use super::house::{Handoff, House, Instance, Person, Standing};
 use crate::{
@@ -100,6 +101,10 @@ impl House for Context {
                 role,
             }),
         })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.caches.changes()
     }
 
     fn instance(&self, app: &App) -> Instance {

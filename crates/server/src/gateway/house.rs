@@ -10,11 +10,12 @@ use token::{
     MacKey, MasterKey,
     viewer::{CapKey, ViewerKey, ViewerRole},
 };
+use tokio::sync::watch;
 
 use crate::{Config, Error};
 
 /// The rest of the server.
-pub(crate) trait House: Send + Sync + 'static {
+pub(crate) trait House: Clone + Send + Sync + 'static {
     /// Settings.
     fn config(&self) -> &Config;
 
@@ -32,6 +33,9 @@ pub(crate) trait House: Send + Sync + 'static {
         session: SessionId,
         account: AccountId,
     ) -> impl Future<Output = Result<Standing, Error>> + Send;
+
+    /// Changes whenever somebody may have lost a right, and from time to time.
+    fn changes(&self) -> watch::Receiver<u64>;
 
     /// Where the app's live release is served.
     fn instance(&self, app: &App) -> Instance;

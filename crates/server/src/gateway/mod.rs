@@ -9,6 +9,9 @@ mod context_house;
 mod cookies;
 mod forward;
 mod house;
+mod leash;
+#[cfg(test)]
+mod leash_tests;
 mod own;
 mod page;
 mod record;
@@ -26,7 +29,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ids::{AccountId, AppId, SessionId, Slug};
 use jiff::Timestamp;
 use moka::sync::Cache;
@@ -36,12 +39,14 @@ use token::{
     sealed::GatewayCookie,
     viewer::{self, TrustedViewer, ViewerClaims},
 };
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::{
     authenticate::Evidence,
     authorize::{Admission, Caller},
     house::{Door, Keys, Person},
+    leash::Leash,
     resolve::Destination,
 };
 use crate::{Context, Error, Peer, random};
@@ -145,6 +150,8 @@ impl<H: House> Gateway<H> {
             request.version(),
             request.headers(),
         );
+        // Before the caller is looked at, so that no change goes by unseen.
+        let changes = self.house.changes();
         let entry = self
             .admit(&app, &door, request.method(), request.headers(), websocket)
             .await?;
@@ -174,8 +181,32 @@ impl<H: House> Gateway<H> {
                 };
                 let gated = viewer.is_some() || app.requires_auth;
                 rewrite::request(&method, version, request.headers_mut(), stamp);
-                let mut response =
-                    forward::forward(&self.house, &self.forwarder, &app, request, navigation).await;
+                let mut leash = Leash::new(&self.house, changes, &app, viewer.as_ref());
+                let tunnel = websocket.then(CancellationToken::new);
+                if let Some(tunnel) = &tunnel {
+                    let end = ::forward::TunnelEnd(tunnel.clone());
+                    request.extensions_mut().insert(end);
+                }
+                let forwarding =
+                    forward::forward(&self.house, &self.forwarder, &app, request, navigation);
+                let mut response = tokio::select! {
+                    biased;
+                    response = forwarding => response,
+                    () = leash.broken() => {
+                        return Ok(page::sign_in(navigation, &self.open_address(&door, "/")));
+                    }
+                };
+                match tunnel.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+                    Some(tunnel) => {
+                        tokio::spawn(async move {
+                            tokio::select! {
+                                () = leash.broken() => tunnel.cancel(),
+                                () = tunnel.cancelled() => {}
+                            }
+                        });
+                    }
+                    None => response = response.map(|body| leash.hold(body)),
+                }
                 dropped = rewrite::answer(response.headers_mut(), &door.domain);
                 if gated {
                     // Keeps other sites from showing the app in a frame to somebody who is signed in

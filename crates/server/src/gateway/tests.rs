@@ -20,17 +20,18 @@ use tower::ServiceExt as _;
 use super::{house::*, *};
 use crate::{Config, config::Sources};
 
-const NOTES: &str = "notes.localhost:8080";
-const NOTES_ORIGIN: &str = "http://notes.localhost:8080";
+pub(super) const NOTES: &str = "notes.localhost:8080";
+pub(super) const NOTES_ORIGIN: &str = "http://notes.localhost:8080";
 
 /// What the house would look up.
-struct World {
+pub(super) struct World {
     config: Config,
     now: Mutex<Timestamp>,
     apps: Mutex<HashMap<Slug, App>>,
-    standing: Mutex<Standing>,
-    instance: Mutex<Instance>,
+    pub(super) standing: Mutex<Standing>,
+    pub(super) instance: Mutex<Instance>,
     codes: Mutex<HashMap<String, Handoff>>,
+    pub(super) changes: tokio::sync::watch::Sender<u64>,
 }
 
 #[derive(Clone)]
@@ -51,6 +52,10 @@ impl House for Fake {
 
     async fn find_standing(&self, _: &App, _: SessionId, _: AccountId) -> Result<Standing, Error> {
         Ok(self.0.standing.lock().unwrap().clone())
+    }
+
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     fn instance(&self, _: &App) -> Instance {
@@ -90,18 +95,18 @@ fn ana() -> Standing {
 }
 
 /// A gateway before a real app, and a browser to use it with.
-struct Street {
-    world: Arc<World>,
-    router: Router,
+pub(super) struct Street {
+    pub(super) world: Arc<World>,
+    pub(super) router: Router,
     gateway: Arc<Gateway<Fake>>,
     /// How many requests the app got.
     hits: Arc<AtomicUsize>,
-    socket: std::path::PathBuf,
+    pub(super) socket: std::path::PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl Street {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let sources = Sources {
             flags: Vec::new(),
             environment: Vec::new(),
@@ -120,6 +125,7 @@ impl Street {
             standing: Mutex::new(ana()),
             instance: Mutex::new(Instance::Live(Upstream::unix(&socket))),
             codes: Mutex::default(),
+            changes: tokio::sync::watch::Sender::new(0),
         });
         let master = MasterKey::from_bytes([5; 32]);
         let gateway = Arc::new(Gateway::new(Fake(Arc::clone(&world)), master));
@@ -166,7 +172,7 @@ impl Street {
         });
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         method: &str,
         host: &str,
@@ -198,7 +204,7 @@ impl Street {
         self.hits.load(Ordering::SeqCst)
     }
 
-    fn change(&self, slug: &str, change: impl FnOnce(&mut App)) {
+    pub(super) fn change(&self, slug: &str, change: impl FnOnce(&mut App)) {
         change(
             self.world
                 .apps
@@ -215,7 +221,7 @@ impl Street {
     }
 
     /// Goes through the hop as a browser does, and gives the cookies it then has on the app's host.
-    async fn hop(&self, host: &str, number: u8) -> String {
+    pub(super) async fn hop(&self, host: &str, number: u8) -> String {
         let started = self
             .send("GET", host, "/.vestibule/start?next=/x", &[])
             .await;
