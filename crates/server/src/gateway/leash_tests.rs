@@ -21,7 +21,7 @@ use super::{
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A street whose app streams at `/stream`, never answers at `/silence`, and echoes what comes over a tunnel at `/socket`.
-async fn street() -> Street {
+fn street() -> Street {
     let street = Street::new();
     let socket = street.socket.with_file_name("streams");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -67,7 +67,7 @@ fn announce(street: &Street) {
 
 #[tokio::test]
 async fn a_stream_ends_when_access_ends_and_not_before() {
-    let street = street().await;
+    let street = street();
     let cookies = street.hop(NOTES, 1).await;
     let fields = [("cookie", cookies.as_str())];
     let answer = street.send("GET", NOTES, "/stream", &fields).await;
@@ -85,7 +85,7 @@ async fn a_stream_ends_when_access_ends_and_not_before() {
 
 #[tokio::test]
 async fn an_anonymous_stream_ends_when_the_gate_is_closed() {
-    let street = street().await;
+    let street = street();
     street.change("notes", |app| app.requires_auth = false);
     let mut body = street.send("GET", NOTES, "/stream", &[]).await.into_body();
     assert!(body.frame().await.expect("it begins").is_ok());
@@ -97,7 +97,7 @@ async fn an_anonymous_stream_ends_when_the_gate_is_closed() {
 
 #[tokio::test]
 async fn a_request_that_waits_for_its_answer_ends_too() {
-    let street = Arc::new(street().await);
+    let street = Arc::new(street());
     let cookies = street.hop(NOTES, 1).await;
     let waiting = tokio::spawn({
         let street = Arc::clone(&street);
@@ -115,7 +115,7 @@ async fn a_request_that_waits_for_its_answer_ends_too() {
 
 #[tokio::test]
 async fn a_websocket_ends_when_access_ends_and_not_before() {
-    let street = street().await;
+    let street = street();
     let cookies = street.hop(NOTES, 1).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
