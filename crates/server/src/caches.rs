@@ -60,13 +60,18 @@ where
         }
     }
 
+    /// The kept record; `None` when nothing is known of it.
+    fn kept(&self, key: &K) -> Option<Option<Arc<V>>> {
+        self.entries.get(key)
+    }
+
     /// Gives the kept record, or loads it.
     pub(crate) async fn get<E>(
         &self,
         key: K,
         load: impl Future<Output = Result<Option<V>, E>>,
     ) -> Result<Option<Arc<V>>, E> {
-        if let Some(kept) = self.entries.get(&key) {
+        if let Some(kept) = self.kept(&key) {
             return Ok(kept);
         }
         let epoch = self.epoch.load(Ordering::Acquire);
@@ -208,21 +213,28 @@ impl Caches {
 
     /// Gives a kept record, or loads it. While the event log is not followed nothing kept is believed: the database
     /// is asked each time, and when it does not answer soon, neither do we.
-    async fn get<K, V, E>(
+    ///
+    /// A load has some kilobytes of state. It is made when it is needed, and on the heap, so that requests do not carry
+    /// (and move about) room for what nearly none of them does.
+    async fn get<K, V, E, F>(
         &self,
         records: &Records<K, V>,
         key: K,
-        load: impl Future<Output = Result<Option<V>, E>>,
+        load: impl FnOnce() -> F,
     ) -> Result<Option<Arc<V>>, Error>
     where
         K: Hash + Eq + Copy + Send + Sync + 'static,
         V: Send + Sync + 'static,
+        F: Future<Output = Result<Option<V>, E>>,
         Error: From<E>,
     {
         if self.is_current() {
-            return Ok(records.get(key, load).await?);
+            if let Some(kept) = records.kept(&key) {
+                return Ok(kept);
+            }
+            return Ok(Box::pin(records.get(key, load())).await?);
         }
-        match tokio::time::timeout(PATIENCE, load).await {
+        match tokio::time::timeout(PATIENCE, Box::pin(load())).await {
             Ok(loaded) => Ok(loaded?.map(Arc::new)),
             Err(_) => Err(storage::Error::Unavailable {
                 problem: "it does not answer".into(),
@@ -271,7 +283,7 @@ where
 impl Context {
     /// A session by its id, live or not.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, Error> {
-        let load = self.storage.read(move |tx| tx.sessions().find(id));
+        let load = || self.storage.read(move |tx| tx.sessions().find(id));
         self.caches.get(&self.caches.sessions, id, load).await
     }
 
@@ -280,10 +292,10 @@ impl Context {
         if let Some(id) = self.caches.digests.get(&digest) {
             return self.session(id).await;
         }
-        let found: Option<Session> = self
+        let load = self
             .storage
-            .read(move |tx| tx.sessions().find_by_digest(digest))
-            .await?;
+            .read(move |tx| tx.sessions().find_by_digest(digest));
+        let found: Option<Session> = Box::pin(load).await?;
         let Some(session) = found else {
             return Ok(None);
         };
@@ -293,19 +305,21 @@ impl Context {
 
     /// An account by its id, without its password.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, Error> {
-        let load = self.storage.read(move |tx| {
-            let account = tx.accounts().find(id)?;
-            Ok::<_, Error>(account.map(|account| Account {
-                password: None,
-                ..account
-            }))
-        });
+        let load = || {
+            self.storage.read(move |tx| {
+                let account = tx.accounts().find(id)?;
+                Ok::<_, Error>(account.map(|account| Account {
+                    password: None,
+                    ..account
+                }))
+            })
+        };
         self.caches.get(&self.caches.accounts, id, load).await
     }
 
     /// An app by its id.
     pub async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, Error> {
-        let load = self.storage.read(move |tx| tx.apps().find(id));
+        let load = || self.storage.read(move |tx| tx.apps().find(id));
         self.caches.get(&self.caches.apps, id, load).await
     }
 
@@ -319,10 +333,8 @@ impl Context {
             }
         }
         let wanted = slug.clone();
-        let found: Option<App> = self
-            .storage
-            .read(move |tx| tx.apps().find_by_slug(&wanted))
-            .await?;
+        let load = self.storage.read(move |tx| tx.apps().find_by_slug(&wanted));
+        let found: Option<App> = Box::pin(load).await?;
         let Some(app) = found else { return Ok(None) };
         self.caches.slugs.insert(app.slug.clone(), app.id);
         Ok(Some(Arc::new(app)))
@@ -334,7 +346,7 @@ impl Context {
         app: AppId,
         account: AccountId,
     ) -> Result<Option<Arc<Member>>, Error> {
-        let load = self.storage.read(move |tx| tx.members().find(app, account));
+        let load = || self.storage.read(move |tx| tx.members().find(app, account));
         let key = (app, account);
         self.caches.get(&self.caches.members, key, load).await
     }

@@ -91,7 +91,8 @@ pub(crate) async fn intercept<H: House>(
 ) -> Response {
     match resolve::resolve(gateway.house.config(), request.uri(), request.headers()) {
         Destination::Shell => next.run(request).await,
-        Destination::App(slug) => gateway.enter(slug, request).await,
+        // On the heap, so that requests for our own pages do not carry room for it.
+        Destination::App(slug) => Box::pin(gateway.enter(slug, request)).await,
         Destination::Nowhere => {
             let navigation = authenticate::is_navigation(request.method(), request.headers());
             page::hidden(navigation, &gateway.shell_address("/"))

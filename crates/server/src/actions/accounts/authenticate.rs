@@ -50,7 +50,8 @@ async fn standing(context: &Context, mut session: Arc<Session>) -> Result<Option
         return Ok(None);
     }
     if let Some(touch) = accounts::touch(&session, now, context.config.accounts.lifetimes()) {
-        session = note_use(context, &session, touch).await?;
+        // Rare, and large: not to be carried by every request.
+        session = Box::pin(note_use(context, &session, touch)).await?;
     }
     Ok(Some(Caller { account, session }))
 }
