@@ -19,8 +19,11 @@ const TIME_LIMIT: Duration = Duration::from_mins(10);
 /// What the dropped files and the launcher run on.
 const ANY_PYTHON: &str = ">=3.10,<3.15";
 
-/// File in an environment that says it is finished; holds the interpreter's version.
+/// File in an environment that says it is finished; holds the interpreter's version and, on a second line, its path.
 const MARKER: &str = "vestibule-complete";
+
+/// What makes a folder an environment to Python.
+const CONFIG: &str = "pyvenv.cfg";
 
 /// What an environment must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,8 @@ pub struct Environment {
     pub key: String,
     /// Its folder.
     pub path: PathBuf,
-    /// Its interpreter.
+    /// The interpreter it was made from, outside of it. What runs before the sandbox must be started with this one: started
+    /// as `bin/python`, it would read `pyvenv.cfg`, which is among what packages can write.
     pub python: PathBuf,
     /// The interpreter's version, for example `3.12.1`.
     pub python_version: String,
@@ -156,17 +160,15 @@ impl Environments {
     /// The environment if it is built already.
     pub fn find(&self, key: &str) -> Option<Environment> {
         let path = self.root().join(key);
-        let python_version = std::fs::read_to_string(path.join(MARKER))
-            .ok()?
-            .trim()
-            .to_owned();
-        let python = path.join("bin/python");
-        // Follows the link: an interpreter that was uninstalled makes the environment worthless.
+        let marker = std::fs::read_to_string(path.join(MARKER)).ok()?;
+        let (python_version, python) = marker.split_once('\n')?;
+        let python = PathBuf::from(python.trim_end());
+        // An interpreter that was uninstalled makes the environment worthless.
         python.exists().then(|| Environment {
             key: key.to_owned(),
             path,
+            python_version: python_version.to_owned(),
             python,
-            python_version,
         })
     }
 
@@ -243,6 +245,7 @@ impl Environments {
         let temporary = folder.path().join("environment");
         self.make_venv(uv, spec.python.as_deref(), &temporary, progress)
             .await?;
+        let untouched = Untouched::read(&temporary).map_err(io("read the new environment"))?;
         let requirements = temporary.join("requirements.txt");
         tokio::fs::write(&requirements, &spec.requirements)
             .await
@@ -251,10 +254,10 @@ impl Environments {
         tokio::fs::write(&constraints, &spec.constraints)
             .await
             .map_err(io("write the constraints"))?;
-        let install = |what: &[&std::ffi::OsStr]| {
+        let install = |interpreter: PathBuf, what: &[&std::ffi::OsStr]| {
             self.uv(uv)
                 .args(["pip", "install", "--only-binary", ":all:", "--python"])
-                .arg(temporary.join("bin/python"))
+                .arg(interpreter)
                 .arg("--constraints")
                 .arg(&constraints)
                 .args(what)
@@ -262,17 +265,26 @@ impl Environments {
                 .run(TIME_LIMIT, progress)
         };
         if !spec.requirements.trim().is_empty() {
-            let outcome = install(&["-r".as_ref(), requirements.as_os_str()])
+            let what = ["-r".as_ref(), requirements.as_os_str()];
+            let outcome = install(temporary.join("bin/python"), &what)
                 .await
                 .map_err(io("run uv"))?;
             installed(&outcome)?;
+            untouched.check(&temporary)?;
         }
         let packages = site_packages(&temporary).map_err(io("find the environment's packages"))?;
+        // From here on the environment holds code of others, and `uv` asks the interpreter it is given about itself, for which
+        // that one would run the environment's `.pth` files.
+        let add = |names: &[&'static str]| {
+            let mut what = vec!["--target".as_ref(), packages.as_os_str()];
+            what.extend(names.iter().map(|name| std::ffi::OsStr::new(*name)));
+            install(untouched.python.clone(), &what)
+        };
         if !packages.join("uvicorn").exists() {
             progress("adding uvicorn, which serves the app");
-            installed(&install(&["uvicorn".as_ref()]).await.map_err(io("run uv"))?)?;
+            installed(&add(&["uvicorn"]).await.map_err(io("run uv"))?)?;
         }
-        let faster: Vec<&std::ffi::OsStr> = [
+        let faster: Vec<&'static str> = [
             ("httptools", packages.join("httptools").exists()),
             ("uvloop", packages.join("uvloop").exists()),
             (
@@ -281,15 +293,17 @@ impl Environments {
             ),
         ]
         .into_iter()
-        .filter_map(|(name, present)| (!present).then_some(name.as_ref()))
+        .filter_map(|(name, present)| (!present).then_some(name))
         .collect();
         if !faster.is_empty() {
             // An app runs without these too, so a Python for which there is no wheel is no failure.
-            install(&faster).await.map_err(io("run uv"))?;
+            add(&faster).await.map_err(io("run uv"))?;
         }
+        untouched.check(&temporary)?;
         let version =
             python_version(&temporary).map_err(io("read the environment's Python version"))?;
-        tokio::fs::write(temporary.join(MARKER), &version)
+        let marker = format!("{version}\n{}\n", untouched.python.display());
+        tokio::fs::write(temporary.join(MARKER), &marker)
             .await
             .map_err(io("finish the environment"))?;
         tokio::fs::rename(&temporary, &path)
@@ -442,8 +456,37 @@ fn site_packages(environment: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
+/// What makes an environment one, before any package is in it. Packages may bring files for any place in it.
+struct Untouched {
+    /// The interpreter that `bin/python` leads to.
+    python: PathBuf,
+    /// `pyvenv.cfg`, which tells an interpreter where its standard library is.
+    config: Vec<u8>,
+}
+
+impl Untouched {
+    fn read(environment: &Path) -> io::Result<Self> {
+        Ok(Self {
+            python: environment.join("bin/python").canonicalize()?,
+            config: std::fs::read(environment.join(CONFIG))?,
+        })
+    }
+
+    /// Refuses the packages that replaced something of it: the interpreter would run their code.
+    fn check(&self, environment: &Path) -> Result<(), EnvironmentError> {
+        match Self::read(environment) {
+            Ok(now) if now.python == self.python && now.config == self.config => Ok(()),
+            _ => Err(EnvironmentError::Install {
+                output: "a package replaces files of the environment itself (its interpreter or pyvenv.cfg); depend on \
+                         another one"
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
 fn python_version(environment: &Path) -> io::Result<String> {
-    let config = std::fs::read_to_string(environment.join("pyvenv.cfg"))?;
+    let config = std::fs::read_to_string(environment.join(CONFIG))?;
     config
         .lines()
         .filter_map(|line| line.split_once('='))

@@ -426,8 +426,7 @@ impl Launchers {
             "slots": self.settings.run_dir.join("slots"),
             "user": self.settings.app_uid,
         });
-        let python = path.join("bin/python");
-        Launcher::start(&python, &self.script, config)
+        Launcher::start(&environment.python, &self.script, config)
             .await
             .map(Arc::new)
             .map_err(launch)

@@ -112,8 +112,10 @@ def give(folder, user):
 def enter_environment(environment):
     """What starting without -S would have done; only ever called inside a sandbox, because `.pth` files are code."""
     packages = glob.glob(os.path.join(glob.escape(environment), "lib", "python3*", "site-packages"))
-    site.main()
+    # We were started as the interpreter that the environment was made from, which trusts nothing in it.
+    sys.executable = os.path.join(environment, "bin", "python")
     sys.prefix = sys.exec_prefix = environment
+    site.main()
     for folder in packages:
         if folder not in sys.path:
             site.addsitedir(folder)
