@@ -285,6 +285,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::hasher::Busy;
 
     #[test]
     fn every_rule_s_refusal_has_its_status_code_and_text() {
