@@ -61,6 +61,7 @@ where
     }
 
     /// The kept record; `None` when nothing is known of it.
+    #[expect(clippy::option_option, reason = "absence is something that is known")]
     fn kept(&self, key: &K) -> Option<Option<Arc<V>>> {
         self.entries.get(key)
     }
