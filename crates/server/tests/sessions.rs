@@ -128,9 +128,15 @@ async fn nobody_is_believed_from_memory_while_the_database_does_not_answer() {
         .await;
     let ready = server.client().get(server.admin_url("/readyz"));
     Answer::to(ready).await.expect(503);
-    let metrics = server.client().get(server.admin_url("/metrics"));
-    let metrics = Answer::to(metrics).await.expect(200);
-    assert!(metrics.text.contains("event_tail_age_seconds"));
+    server
+        .eventually("the age of what is known is told", async || {
+            let metrics = server.client().get(server.admin_url("/metrics"));
+            Answer::to(metrics)
+                .await
+                .text
+                .contains("event_tail_age_seconds")
+        })
+        .await;
 }
 
 #[tokio::test]
