@@ -16,7 +16,8 @@ pub enum PathFault {
     /// A part is `.` or `..`.
     #[error("it has a `.` or `..` part")]
     Dots,
-    /// A backslash, NUL, line end or another control character.
+    /// A backslash, NUL, line end or another control character, also one that turns the direction of text around, so that a
+    /// name shows as another one.
     #[error("it has a backslash or a control character")]
     Character,
     /// Not UTF-8.
@@ -42,6 +43,10 @@ pub enum PathFault {
     FileAndFolder,
 }
 
+const fn turns_text(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Checks the form of a relative path with `/` between its parts.
 pub(crate) fn check(path: &str, limits: &Limits) -> Result<(), PathFault> {
     if path.is_empty() {
@@ -52,7 +57,7 @@ pub(crate) fn check(path: &str, limits: &Limits) -> Result<(), PathFault> {
     }
     if path
         .chars()
-        .any(|character| character == '\\' || character.is_control())
+        .any(|character| character == '\\' || character.is_control() || turns_text(character))
     {
         return Err(PathFault::Character);
     }
@@ -167,6 +172,7 @@ mod tests {
             ("a\nb", PathFault::Character),
             ("a\0b", PathFault::Character),
             ("a\u{85}b", PathFault::Character),
+            ("a\u{202e}yp.b", PathFault::Character),
             ("a/b/c/d", PathFault::TooDeep),
         ];
         for (bad, fault) in cases {

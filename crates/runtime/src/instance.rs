@@ -5,7 +5,10 @@ use std::{
     io,
     os::unix::net::UnixListener,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,13 +18,16 @@ use tempfile::TempPath;
 use tokio::sync::watch;
 
 use crate::{
-    Exit, InstanceSpec, Level, RunLog, StartError, State, Status, Usage,
+    Exit, InstanceSpec, Level, RunLog, StartError, State, Status, Usage, disk,
     local::Launchers,
     logs::now,
     process::{News, Process, secrets},
     redact::Redactor,
     usage,
 };
+
+/// One of so many looks at an app is at its folder, too.
+const DISK_LOOKS: u32 = 8;
 
 /// How often memory is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -44,6 +50,8 @@ pub struct Instance {
     log: Arc<RunLog>,
     launchers: Arc<Launchers>,
     status: Mutex<Status>,
+    /// How often it was looked at.
+    looks: AtomicU32,
     /// Set once, to the time that running requests have.
     stop: watch::Sender<Option<Duration>>,
     stopped: watch::Sender<bool>,
@@ -73,6 +81,7 @@ impl Instance {
                 running_since: None,
                 pid: None,
             }),
+            looks: AtomicU32::new(0),
             stop: watch::Sender::new(None),
             stopped: watch::Sender::new(false),
         });
@@ -183,7 +192,7 @@ impl Instance {
         let limit = tokio::time::Instant::now() + self.spec.limits.start_timeout;
         let mut stop = self.stop.subscribe();
         let mut watch = tokio::time::interval(WATCH_INTERVAL);
-        let mut memory = None;
+        let mut greedy = None;
         let error = loop {
             tokio::select! {
                 news = process.news() => match news {
@@ -195,7 +204,7 @@ impl Instance {
                         return Ok(process);
                     }
                     News::Ended(exit) => {
-                        let exit = memory.unwrap_or(exit);
+                        let exit = greedy.unwrap_or(exit);
                         break StartError::Ended { exit, log_tail: Vec::new() };
                     }
                 },
@@ -209,8 +218,8 @@ impl Instance {
                     break StartError::Ended { exit, log_tail: Vec::new() };
                 }
                 _ = watch.tick() => {
-                    if memory.is_none() {
-                        memory = self.kill_if_greedy(&process).await;
+                    if greedy.is_none() {
+                        greedy = self.kill_if_greedy(&process).await;
                     }
                 }
             }
@@ -220,6 +229,9 @@ impl Instance {
             StartError::Ended { exit, .. } => Some(exit.clone()),
             _ => None,
         };
+        if let Some(exit) = &exit {
+            self.tidy(exit).await;
+        }
         self.log.note(Level::Error, error.to_string());
         self.set(|status| {
             status.pid = None;
@@ -246,15 +258,37 @@ impl Instance {
 
     async fn kill_if_greedy(&self, process: &Process) -> Option<Exit> {
         self.log.tell_dropped();
-        let (pid, limit_bytes) = (process.pid, self.spec.limits.memory_bytes);
-        let is_greedy = tokio::task::spawn_blocking(move || usage::exceeds(pid, limit_bytes))
-            .await
-            .unwrap_or(false);
-        if !is_greedy {
-            return None;
-        }
+        // A folder of very many files takes a while to look through.
+        let is_disks_turn = self
+            .looks
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(DISK_LOOKS);
+        let (pid, limits, home) = (process.pid, self.spec.limits, self.spec.home.clone());
+        let exit = tokio::task::spawn_blocking(move || {
+            if usage::exceeds(pid, limits.memory_bytes) {
+                let limit_bytes = limits.memory_bytes;
+                return Some(Exit::Memory { limit_bytes });
+            }
+            let limit_bytes = limits.home_bytes;
+            (is_disks_turn && disk::exceeds(&home, limit_bytes))
+                .then_some(Exit::Disk { limit_bytes })
+        })
+        .await
+        .unwrap_or(None)?;
         process.signal(nix::libc::SIGKILL).await;
-        Some(Exit::Memory { limit_bytes })
+        Some(exit)
+    }
+
+    /// What the end of a process leaves to be done. A folder that stayed full would end the next one, too.
+    async fn tidy(&self, exit: &Exit) {
+        if !matches!(exit, Exit::Disk { .. }) {
+            return;
+        }
+        let home = self.spec.home.clone();
+        let emptied = tokio::task::spawn_blocking(move || disk::empty(&home)).await;
+        if let Ok(Err(error)) = emptied {
+            tracing::warn!(%error, "the folder of an app could not be emptied");
+        }
     }
 
     async fn supervise(self: Arc<Self>, first: Process) {
@@ -314,24 +348,27 @@ impl Instance {
     async fn watch(&self, mut process: Process) -> Option<Exit> {
         let mut stop = self.stop.subscribe();
         let mut watch = tokio::time::interval(WATCH_INTERVAL);
-        let mut memory = None;
+        let mut greedy = None;
         let exit = loop {
             tokio::select! {
                 news = process.news() => if let News::Ended(exit) = news {
-                    break Some(memory.unwrap_or(exit));
+                    break Some(greedy.unwrap_or(exit));
                 },
                 () = asked(&mut stop) => {
                     self.end(&mut process).await;
                     break None;
                 }
                 _ = watch.tick() => {
-                    if memory.is_none() {
-                        memory = self.kill_if_greedy(&process).await;
+                    if greedy.is_none() {
+                        greedy = self.kill_if_greedy(&process).await;
                     }
                 }
             }
         };
         process.bury().await;
+        if let Some(exit) = &exit {
+            self.tidy(exit).await;
+        }
         exit
     }
 

@@ -7,6 +7,7 @@
 //! environment's packages.
 
 mod command;
+mod disk;
 mod environments;
 mod instance;
 mod launcher;

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs,
     io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -187,6 +188,7 @@ impl RunLog {
         let file = fs::OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(0o600)
             .open(path)?;
         let file_bytes = file.metadata()?.len();
         let state = State {
@@ -332,6 +334,7 @@ impl RunLog {
                     fs::OpenOptions::new()
                         .create(true)
                         .append(true)
+                        .mode(0o600)
                         .open(&self.path)
                 })
                 .ok();

@@ -31,6 +31,8 @@ pub struct AppLimits {
     pub open_files: u64,
     /// Largest file it may write.
     pub file_bytes: u64,
+    /// All that it may keep in its writable folder; beyond it the app is killed, its folder emptied, and it is started again.
+    pub home_bytes: u64,
     /// Time from start to the end of the app's own startup.
     pub start_timeout: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for AppLimits {
             processes: 256,
             open_files: 4096,
             file_bytes: 1 << 30,
+            home_bytes: 1 << 30,
             start_timeout: Duration::from_mins(1),
         }
     }

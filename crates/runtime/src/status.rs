@@ -16,6 +16,11 @@ pub enum Exit {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The runtime killed it for keeping more than this many bytes in its folder, which was emptied.
+    Disk {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// It ended without saying how, for example because its parent was killed.
     Unknown,
 }
@@ -29,6 +34,11 @@ impl fmt::Display for Exit {
                 Err(_) => write!(f, "killed by signal {signal}"),
             },
             Self::Memory { limit_bytes } => write!(f, "killed: memory at {} MB", limit_bytes >> 20),
+            Self::Disk { limit_bytes } => write!(
+                f,
+                "killed: its folder at {} MB; it was emptied",
+                limit_bytes >> 20
+            ),
             Self::Unknown => f.write_str("ended for an unknown reason"),
         }
     }

@@ -462,6 +462,42 @@ async fn a_memory_hog_is_killed_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_fills_its_folder_is_killed_and_begins_again_with_an_empty_one() {
+    let bench = Bench::new().await;
+    let mut spec = bench.spec("filler", EVAL);
+    spec.limits.home_bytes = 8 << 20;
+    let home = spec.home.clone();
+    let app = bench.runtime.start(spec).await.unwrap();
+    let fill = "[open(f'/home/app/{i}', 'wb').write(bytes(1 << 20)) for i in range(12)] and time.sleep(20)";
+    let _ = try_ask(app.socket_path(), fill).await;
+    until("it was killed", || app.status().last_exit.is_some()).await;
+    assert_eq!(
+        app.status().last_exit,
+        Some(Exit::Disk {
+            limit_bytes: 8 << 20
+        })
+    );
+    until("it is back", || app.status().state == State::Running).await;
+    assert_eq!(std::fs::read_dir(home).unwrap().count(), 0);
+    app.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_nobody_counts_is_not_to_be_had() {
+    let bench = Bench::new().await;
+    let app = bench.start("hidden", EVAL).await;
+    let libc = "__import__('ctypes').CDLL(None, use_errno=True)";
+    for call in [
+        "memfd_create(b'x', 0)",
+        "shmget(0, 1 << 20, 0o1600)",
+        "syscall(447, 0)",
+    ] {
+        assert_eq!(ask(&app, &format!("{libc}.{call}")).await, "-1", "{call}");
+    }
+    app.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_import_tells_its_traceback() {
     let bench = Bench::new().await;
     let error = bench

@@ -3,6 +3,8 @@
 
 use std::{
     collections::HashMap,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -81,6 +83,10 @@ impl Hosting {
         // The processes that run apps have other working directories.
         let data_dir = std::path::absolute(&config.server.data_dir).map_err(failed)?;
         let run_dir = data_socket.parent().unwrap_or(&data_dir).to_owned();
+        // Apps run as another user, who has to pass but not to look around; the names in it are long and random.
+        let apps = data_dir.join("apps");
+        std::fs::create_dir_all(&apps).map_err(failed)?;
+        std::fs::set_permissions(&apps, Permissions::from_mode(0o711)).map_err(failed)?;
         let settings = runtime::Settings::new(data_dir.clone(), run_dir);
         Ok(Self {
             runtime: LocalRuntime::new(settings)?,

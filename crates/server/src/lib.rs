@@ -23,6 +23,7 @@ mod peer;
 pub mod random;
 pub mod routes;
 mod serve;
+mod shares;
 pub mod shell;
 pub mod signing;
 pub mod telemetry;

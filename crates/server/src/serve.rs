@@ -33,6 +33,7 @@ use crate::{
     hosting::Hosting,
     keys::KeyError,
     metrics, routes,
+    shares::{Share, Shares},
 };
 
 /// A client that has not sent a whole request head after this long is cut off, idle connections included.
@@ -41,6 +42,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 const APP_GRACE: Duration = Duration::from_secs(5);
 /// Connections open at once on one listener; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
+/// How many of them may come from one address; proxies that are trusted speak for many.
+const CONNECTIONS_EACH: usize = CONNECTIONS / 4;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -235,6 +238,8 @@ struct Serving {
 impl Serving {
     async fn tcp(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let shares = Shares::new(CONNECTIONS_EACH);
+        let proxies = &self.context.config.server.trusted_proxies;
         while let Some(slot) = self.slot(&slots).await {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -242,8 +247,13 @@ impl Serving {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let share = shares.take(peer.ip());
+                    if share.is_none() && !proxies.contains(peer.ip()) {
+                        ::metrics::counter!("connections_refused_total").increment(1);
+                        continue;
+                    }
                     drop(stream.set_nodelay(true));
-                    self.connection(stream, Peer::Address(peer), slot);
+                    self.connection(stream, Peer::Address(peer), (slot, share));
                 }
                 Err(error) => accept_failed(&error).await,
             }
@@ -258,7 +268,7 @@ impl Serving {
                 () = self.context.stopping.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => self.connection(stream, Peer::Local, slot),
+                Ok((stream, _)) => self.connection(stream, Peer::Local, (slot, None)),
                 Err(error) => accept_failed(&error).await,
             }
         }
@@ -275,7 +285,7 @@ impl Serving {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
-        slot: tokio::sync::OwnedSemaphorePermit,
+        place: (tokio::sync::OwnedSemaphorePermit, Option<Share>),
     ) {
         let router = self.router.clone();
         let context = self.context.clone();
@@ -300,7 +310,7 @@ impl Serving {
             .with_upgrades();
         let stopping = self.context.stopping.clone();
         self.connections.spawn(async move {
-            let _slot = slot;
+            let _place = place;
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -92,12 +92,14 @@ def landlock(readable, writable):
 
 # Calls no web app needs and the kernel's holes are often behind; numbers on x86-64 and on 64-bit ARM. Most need
 # rights that
-# are gone anyway; user namespaces, keys, io_uring, bpf and tracing do not.
+# are gone anyway; user namespaces, keys, io_uring, bpf and tracing do not. memfd_create, memfd_secret and shmget do not
+# either, but what they hold is counted nowhere: an app could take the machine's memory unseen.
 REFUSED = {
     "x86_64": (
         0xC000003E,
         56,
         (
+            29,
             101,
             103,
             155,
@@ -121,6 +123,7 @@ REFUSED = {
             310,
             311,
             313,
+            319,
             320,
             321,
             323,
@@ -154,12 +157,14 @@ REFUSED = {
             271,
             273,
             294,
+            279,
             280,
             282,
+            194,
         ),
     ),
 }
-REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 442)
+REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 442, 447)
 SYS_CLONE3 = 435
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER, SECCOMP_ALLOW, SECCOMP_ERRNO = 22, 2, 0x7FFF0000, 0x50000
 

@@ -20,6 +20,8 @@ section! {
         "apps.processes" processes: Within<8, 65_536> = "128",
         /// Open files of one app.
         "apps.open_files" open_files: Within<64, 1_048_576> = "1024",
+        /// What one app may keep in its home folder, in MiB; beyond it the app is restarted with an empty one.
+        "apps.home_mib" home_mib: Within<1, 1_048_576> = "1024",
         /// How long an app may take to answer its first request.
         "apps.start_timeout" start_timeout: Span = "30s",
         /// How long building an environment may take.

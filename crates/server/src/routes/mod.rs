@@ -2,12 +2,15 @@
 
 mod table;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
 };
 use http::StatusCode;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::{Context, Error, api, gateway, middleware, shell};
 
@@ -15,6 +18,8 @@ pub use table::{Route, Routes};
 
 /// Largest body of a request that says nothing else about its limit.
 const BODY_BYTES: usize = 1024 * 1024;
+/// A body of which nothing more has come for this long is given up, so that a connection cannot be held for nothing.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// Our own routes on the public listener.
 fn own() -> Routes {
@@ -36,6 +41,7 @@ pub fn public(context: &Context) -> Router {
     let own = own().finish().0;
     let own = own
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(from_fn_with_state(
             context.clone(),
             api::data::allow_app_origin,

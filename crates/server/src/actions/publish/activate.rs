@@ -161,6 +161,7 @@ fn spec(
         env: variables(context, app),
         limits: AppLimits {
             memory_bytes: limits.memory_mib.get() << 20,
+            home_bytes: limits.home_mib.get() << 20,
             processes: limits.processes.get(),
             open_files: limits.open_files.get(),
             start_timeout: limits.start_timeout.duration(),

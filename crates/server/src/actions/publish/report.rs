@@ -1,6 +1,6 @@
 //! Telling the publisher how it goes: each event goes to whoever is listening and into the release's build log.
 
-use std::{io::Write as _, path::Path};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use protocol::publish::{Stage, StageEvent, Status};
 use pysource::Finding;
@@ -46,7 +46,13 @@ impl Report {
 
     /// Begins the build log; what was reported before is written first. Without a log the publish goes on.
     pub fn log_to(&mut self, path: &Path) {
-        match std::fs::File::create(path) {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path);
+        match file {
             Ok(file) => {
                 self.log = Some(file);
                 for event in std::mem::take(&mut self.pending) {
