@@ -21,7 +21,7 @@ export class Person {
   static async at(browser, server, options = {}) {
     const person = new Person();
     person.context = await browser.newContext({ baseURL: server.shell, ...options });
-    person.context.setDefaultTimeout(15_000);
+    person.context.setDefaultTimeout(45_000);
     person.page = await person.context.newPage();
     person.server = server;
     person.problems = [];
