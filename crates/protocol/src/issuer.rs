@@ -1,5 +1,12 @@
 //! The issuer's area, `/user`: the wire that services and their front ends expect.
 
+mod users;
+
+pub use users::{
+    Activity, Listed, Message, ModelActivity, ProfileUpdated, SessionPublic, UserPublic,
+    UsersActivity,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// Name of the cookie that carries the refresh token.
