@@ -6,6 +6,9 @@ use ids::AccountId;
 use jiff::Timestamp;
 use secret::SecretString;
 
+/// The provider of accounts that were made with a password.
+pub const PASSWORD_PROVIDER: &str = "password";
+
 /// A person or service known to the server.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -17,6 +20,10 @@ pub struct Account {
     pub username: String,
     /// As the person writes it; at most 100 characters.
     pub full_name: Option<String>,
+    /// The address of a picture, `http` or `https`; at most 255 characters.
+    pub avatar: Option<String>,
+    /// How the account came about: `password`, or the id of an outside identity provider.
+    pub provider: String,
     /// Standing on the whole server.
     pub role: Role,
     /// Free-form roles for workspaces and entities.

@@ -14,7 +14,7 @@ mod sign_up;
 pub mod throttle;
 mod username;
 
-pub use account::{Account, Role, UnknownRole};
+pub use account::{Account, PASSWORD_PROVIDER, Role, UnknownRole};
 pub use email::{Email, EmailError};
 pub use hash::{Block, HashError, HashParameters, Verdict, hash, verify};
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};

@@ -142,6 +142,8 @@ pub(crate) mod tests {
             email: "ada@example.com".into(),
             username: "ada".into(),
             full_name: None,
+            avatar: None,
+            provider: crate::PASSWORD_PROVIDER.to_owned(),
             role: Role::User,
             roles: Vec::new(),
             active: true,

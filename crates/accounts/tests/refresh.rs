@@ -33,6 +33,8 @@ impl Server {
             email: "ada@example.com".into(),
             username: "ada".into(),
             full_name: None,
+            avatar: None,
+            provider: accounts::PASSWORD_PROVIDER.to_owned(),
             role: Role::User,
             roles: Vec::new(),
             active: true,

@@ -240,6 +240,19 @@ impl IssuerError {
         }
     }
 
+    /// 403: a token that is no good, whatever is wrong with it.
+    pub fn bad_token() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Could not validate credentials.")
+    }
+
+    /// 403: the role is too low.
+    pub fn not_enough_privileges() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "The user doesn't have enough privileges",
+        )
+    }
+
     /// 422: fields of the form are missing or empty.
     pub fn missing_fields(fields: &[&str]) -> Self {
         let missing = |field: &&str| serde_json::json!({"type": "missing", "loc": ["body", field], "msg": "Field required", "input": null});
@@ -248,6 +261,25 @@ impl IssuerError {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             detail,
             headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl From<Error> for IssuerError {
+    fn from(error: Error) -> Self {
+        match error.code {
+            "too_many_attempts" => Self {
+                headers: error.headers.into_iter().collect(),
+                ..Self::new(
+                    error.status,
+                    "Too many login attempts. Try again in 15 minutes.",
+                )
+            },
+            _ => Self {
+                status: error.status,
+                detail: error.message.into_owned().into(),
+                headers: error.headers.into_iter().collect(),
+            },
         }
     }
 }

@@ -118,7 +118,7 @@ async fn load(context: &Context) -> Result<Signing, Error> {
 
 /// Makes the first key. When two servers do so at once, the first one's is kept.
 async fn make(context: &Context) -> Result<(), Error> {
-    let algorithm = context.config.accounts.token_algorithm.algorithm();
+    let algorithm = context.config.issuer.algorithm.algorithm();
     // An RSA key takes a while: not on the threads that serve requests.
     let made = tokio::task::spawn_blocking(move || {
         let key = SigningKey::generate(algorithm)?;

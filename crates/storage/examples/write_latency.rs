@@ -129,6 +129,8 @@ async fn prepare(storage: &Storage) -> AppId {
         email: "owner@example.com".into(),
         username: "owner".into(),
         full_name: None,
+        avatar: None,
+        provider: accounts::PASSWORD_PROVIDER.to_owned(),
         role: accounts::Role::User,
         roles: Vec::new(),
         active: true,

@@ -7,6 +7,7 @@ mod accounts;
 mod apps;
 mod database;
 mod explain;
+mod issuer;
 mod keys;
 mod kv;
 mod log;
@@ -16,10 +17,11 @@ pub(crate) mod setting;
 
 use url::Url;
 
-pub use accounts::{Accounts, SignUp, TokenAlgorithm};
+pub use accounts::{Accounts, SignUp};
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};
+pub use issuer::{Issuer, TokenAlgorithm, TokenMode};
 pub use keys::Keys;
 pub use kv::Kv;
 pub use log::{Log, LogFormat, LogLevel};
@@ -36,6 +38,8 @@ pub struct Config {
     pub database: Database,
     /// Sign-up, sessions and passwords.
     pub accounts: Accounts,
+    /// Access and refresh tokens.
+    pub issuer: Issuer,
     /// Published apps.
     pub apps: Apps,
     /// The key-value store.
@@ -57,6 +61,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         Keys::SETTINGS,
         Database::SETTINGS,
         Accounts::SETTINGS,
+        Issuer::SETTINGS,
         Apps::SETTINGS,
         Kv::SETTINGS,
         Log::SETTINGS,
@@ -77,8 +82,8 @@ impl Config {
 
     fn from_raw(raw: &mut RawConfig) -> Option<Self> {
         // Every section is read before the first `?`, so that all mistakes are found.
-        let (server, database, accounts) =
-            (Server::read(raw), Database::read(raw), Accounts::read(raw));
+        let (server, database) = (Server::read(raw), Database::read(raw));
+        let (accounts, issuer) = (Accounts::read(raw), Issuer::read(raw));
         let (apps, kv, log, keys) = (
             Apps::read(raw),
             Kv::read(raw),
@@ -96,6 +101,7 @@ impl Config {
             server,
             database: database?,
             accounts: accounts?,
+            issuer: issuer?,
             apps: apps?,
             kv: kv?,
             log: log?,

@@ -1,22 +1,14 @@
 //! Schema version 1.
 
-use sea_query::{
-    ColumnDef, ForeignKey, ForeignKeyAction, Index, IndexCreateStatement, PostgresQueryBuilder,
-    SqliteQueryBuilder, Table, TableCreateStatement,
-};
-
-use super::Dialect;
+use super::{Dialect, schema::Schema};
 
 pub(super) fn migration(dialect: Dialect) -> Vec<String> {
-    let mut schema = Schema {
-        dialect,
-        statements: Vec::new(),
-    };
+    let mut schema = Schema::new(dialect);
     accounts(&mut schema);
     apps(&mut schema);
     kv(&mut schema);
     events(&mut schema);
-    schema.statements
+    schema.finish()
 }
 
 fn accounts(schema: &mut Schema) {
@@ -111,9 +103,7 @@ fn apps(schema: &mut Schema) {
             .key(&["id"]);
     });
     // Partial: a deleted app keeps its slug in its row.
-    schema
-        .statements
-        .push("CREATE UNIQUE INDEX app_slug ON app (slug) WHERE deleted_at IS NULL".into());
+    schema.statement("CREATE UNIQUE INDEX app_slug ON app (slug) WHERE deleted_at IS NULL");
     schema.index("app", "owner");
     schema.index("app", "deleted_at");
     schema.table("release", |t| {
@@ -202,194 +192,11 @@ fn events(schema: &mut Schema) {
     schema.table("event_counter", |t| {
         t.number("id").number("seq").key(&["id"]);
     });
-    schema
-        .statements
-        .push("INSERT INTO event_counter (id, seq) VALUES (1, 0)".into());
+    schema.statement("INSERT INTO event_counter (id, seq) VALUES (1, 0)");
     if schema.dialect == Dialect::Postgres {
         // Holds no row: writers lock the table itself, see the engine.
         schema.table("write_gate", |t| {
             t.number("id").key(&["id"]);
         });
-    }
-}
-
-/// The statements of a migration, in order.
-struct Schema {
-    dialect: Dialect,
-    statements: Vec<String>,
-}
-
-impl Schema {
-    fn table(&mut self, name: &'static str, define: impl FnOnce(&mut Columns)) {
-        let mut columns = Columns {
-            name,
-            dialect: self.dialect,
-            table: Table::create(),
-        };
-        columns.table.table(name);
-        define(&mut columns);
-        let mut table = columns.table;
-        self.statements.push(match self.dialect {
-            // A value of the wrong type is refused when it is written, as PostgreSQL does.
-            Dialect::Sqlite => table.extra("STRICT").build(SqliteQueryBuilder),
-            Dialect::Postgres => table.build(PostgresQueryBuilder),
-        });
-    }
-
-    fn unique(&mut self, table: &'static str, column: &'static str) {
-        self.make_index(Index::create().unique(), table, column);
-    }
-
-    fn index(&mut self, table: &'static str, column: &'static str) {
-        self.make_index(&mut Index::create(), table, column);
-    }
-
-    fn make_index(
-        &mut self,
-        index: &mut IndexCreateStatement,
-        table: &'static str,
-        column: &'static str,
-    ) {
-        // Error messages are told apart by this form of name.
-        index
-            .name(format!("{table}_{column}"))
-            .table(table)
-            .col(column);
-        self.statements.push(match self.dialect {
-            Dialect::Sqlite => index.build(SqliteQueryBuilder),
-            Dialect::Postgres => index.build(PostgresQueryBuilder),
-        });
-    }
-}
-
-/// The columns of a table; not null unless `maybe`.
-struct Columns {
-    name: &'static str,
-    dialect: Dialect,
-    table: TableCreateStatement,
-}
-
-impl Columns {
-    fn add(&mut self, name: &'static str, define: impl FnOnce(&mut ColumnDef)) -> &mut Self {
-        let mut column = ColumnDef::new(name);
-        define(&mut column);
-        self.table.col(&mut column);
-        self
-    }
-
-    /// A UUID: sixteen bytes where the engine has no type for it.
-    fn maybe_id(&mut self, name: &'static str) -> &mut Self {
-        let dialect = self.dialect;
-        self.add(name, |column| {
-            match dialect {
-                Dialect::Sqlite => column.blob(),
-                Dialect::Postgres => column.uuid(),
-            };
-        })
-    }
-
-    fn id(&mut self, name: &'static str) -> &mut Self {
-        let dialect = self.dialect;
-        self.add(name, |column| {
-            match dialect {
-                Dialect::Sqlite => column.blob().not_null(),
-                Dialect::Postgres => column.uuid().not_null(),
-            };
-        })
-    }
-
-    fn text(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.text().not_null();
-        })
-    }
-
-    fn maybe_text(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.text();
-        })
-    }
-
-    /// A text that is compared byte by byte, which SQLite always does.
-    fn ordered_text(&mut self, name: &'static str) -> &mut Self {
-        let dialect = self.dialect;
-        self.add(name, |column| {
-            column.text().not_null();
-            if dialect == Dialect::Postgres {
-                column.extra("COLLATE \"C\"");
-            }
-        })
-    }
-
-    fn bytes(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.blob().not_null();
-        })
-    }
-
-    fn maybe_bytes(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.blob();
-        })
-    }
-
-    fn number(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.big_integer().not_null();
-        })
-    }
-
-    fn maybe_number(&mut self, name: &'static str) -> &mut Self {
-        self.add(name, |column| {
-            column.big_integer();
-        })
-    }
-
-    fn flag(&mut self, name: &'static str) -> &mut Self {
-        let dialect = self.dialect;
-        self.add(name, |column| {
-            match dialect {
-                Dialect::Sqlite => column.big_integer().not_null(),
-                Dialect::Postgres => column.boolean().not_null(),
-            };
-        })
-    }
-
-    /// The id of a row in `table`; this row goes with it.
-    fn reference(&mut self, name: &'static str, table: &'static str) -> &mut Self {
-        self.id(name)
-            .foreign_key(name, table, ForeignKeyAction::Cascade)
-    }
-
-    fn maybe_reference(&mut self, name: &'static str, table: &'static str) -> &mut Self {
-        self.maybe_id(name)
-            .foreign_key(name, table, ForeignKeyAction::Cascade)
-    }
-
-    /// The id of a row in `table`, which cannot go while this row is there.
-    fn owner(&mut self, name: &'static str, table: &'static str) -> &mut Self {
-        self.id(name)
-            .foreign_key(name, table, ForeignKeyAction::Restrict)
-    }
-
-    fn foreign_key(
-        &mut self,
-        name: &'static str,
-        table: &'static str,
-        action: ForeignKeyAction,
-    ) -> &mut Self {
-        let mut key = ForeignKey::create();
-        key.from(self.name, name).to(table, "id").on_delete(action);
-        self.table.foreign_key(&mut key);
-        self
-    }
-
-    fn key(&mut self, columns: &[&'static str]) {
-        let mut key = Index::create();
-        key.primary();
-        for column in columns {
-            key.col(*column);
-        }
-        self.table.primary_key(&mut key);
     }
 }

@@ -9,7 +9,7 @@ use super::{changed, is, millis, number};
 use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "account";
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 14] = [
     "id",
     "email",
     "username",
@@ -22,6 +22,8 @@ const COLUMNS: [&str; 12] = [
     "password",
     "created_at",
     "updated_at",
+    "avatar",
+    "provider",
 ];
 
 /// The accounts.
@@ -145,7 +147,7 @@ impl Accounts<'_> {
     }
 }
 
-fn values(account: &Account) -> [Expr; 12] {
+fn values(account: &Account) -> [Expr; 14] {
     [
         account.id.as_uuid().into(),
         account.email.as_str().into(),
@@ -163,6 +165,8 @@ fn values(account: &Account) -> [Expr; 12] {
             .into(),
         millis(account.created_at),
         millis(account.updated_at),
+        account.avatar.clone().into(),
+        account.provider.as_str().into(),
     ]
 }
 
@@ -181,5 +185,7 @@ fn read(row: &Row<'_>) -> Result<Account, Error> {
         password: cells.optional_text()?.map(SecretString::new),
         created_at: cells.time()?,
         updated_at: cells.time()?,
+        avatar: cells.optional_text()?,
+        provider: cells.text()?,
     })
 }

@@ -35,6 +35,8 @@ pub(crate) fn account(name: &str) -> Account {
         email: format!("{name}@example.com"),
         username: name.into(),
         full_name: Some(format!("{name} Ünïcode 🚪")),
+        avatar: Some(format!("https://pictures.example.com/{name}.png")),
+        provider: "google".to_owned(),
         role: Role::User,
         roles: vec!["editor".into(), "quo\"ted".into()],
         active: true,

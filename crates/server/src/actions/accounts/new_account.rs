@@ -104,6 +104,8 @@ impl Hashed {
             email: String::new(),
             username: String::new(),
             full_name: None,
+            avatar: None,
+            provider: accounts::PASSWORD_PROVIDER.to_owned(),
             role,
             roles: Vec::new(),
             active: true,

@@ -24,6 +24,8 @@ pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
         email: format!("pending:{id}"),
         username: format!("pending:{id}"),
         full_name: None,
+        avatar: None,
+        provider: accounts::PASSWORD_PROVIDER.to_owned(),
         role: Role::Superadmin,
         roles: Vec::new(),
         active: true,

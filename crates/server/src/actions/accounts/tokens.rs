@@ -87,7 +87,7 @@ pub async fn refresh(
     let successor = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
     let successor_digest = successor.digest();
     let (refresh_idle, session_idle) = (
-        context.config.accounts.refresh_idle.duration(),
+        context.config.issuer.refresh_idle.duration(),
         context.config.accounts.session_idle.duration(),
     );
     let exchanged = context
@@ -174,7 +174,7 @@ pub async fn verify_access(context: &Context, token: &str) -> Result<Option<Call
     let signing = context.signing().await?;
     let expected = Expectations {
         issuer: issuer(context),
-        audience: context.config.accounts.token_audience.clone(),
+        audience: context.config.issuer.audience.clone(),
         leeway: std::time::Duration::from_secs(2),
         algorithms: vec![signing.key.algorithm()],
     };
@@ -208,7 +208,7 @@ fn new_refresh_token(context: &Context, session: &Session) -> (OpaqueToken, Refr
     let now = context.now();
     let expires_at = session
         .expires_at
-        .min(now + context.config.accounts.refresh_idle.signed());
+        .min(now + context.config.issuer.refresh_idle.signed());
     let record = RefreshToken {
         digest: token.digest(),
         session: session.id,
@@ -232,7 +232,7 @@ async fn access_token(
         token_type: TokenType::Access,
         email: account.email.clone(),
         full_name: account.full_name.clone(),
-        avatar: None,
+        avatar: account.avatar.clone(),
         is_active: account.active,
         email_verified: account.email_verified,
         is_superuser: account.role.is_superuser(),
@@ -240,7 +240,7 @@ async fn access_token(
         exp: now
             + context
                 .config
-                .accounts
+                .issuer
                 .access_token_lifetime
                 .signed()
                 .as_secs(),
@@ -248,7 +248,7 @@ async fn access_token(
         nbf: now,
         jti: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
         iss: issuer(context),
-        aud: vec![context.config.accounts.token_audience.clone()],
+        aud: vec![context.config.issuer.audience.clone()],
         sid: session,
         generation: account.generation,
     };
@@ -261,8 +261,8 @@ async fn access_token(
 fn issuer(context: &Context) -> String {
     context
         .config
-        .accounts
-        .token_issuer
+        .issuer
+        .issuer
         .clone()
         .unwrap_or_else(|| context.config.shell_origin())
 }

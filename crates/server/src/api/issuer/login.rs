@@ -1,8 +1,7 @@
-//! The issuer's area, `/user`: tokens for services that verify them with the key set.
+//! Signing in, refreshing and signing out: the calls that hand out or take back tokens.
 
 use axum::{
     Extension, Json,
-    body::Body,
     extract::{State, rejection::FormRejection},
     response::{IntoResponse, Response},
 };
@@ -11,28 +10,21 @@ use protocol::issuer::{AccessToken, Done, LoginForm, REFRESH_COOKIE};
 use secret::SecretString;
 
 use crate::{
-    Context, Error, Peer,
+    Context, Peer,
     actions::accounts::{self as actions, Credentials, RefreshRefusal, TokenPair},
     error::IssuerError,
-    extract::credentials::{self, known_device},
+    extract::{
+        TokenCaller,
+        credentials::{self, known_device},
+    },
     routes::Routes,
 };
 
-/// How long verifiers may keep the key set.
-const KEY_SET_CACHE: &str = "public, max-age=300";
-
-/// Everything under `/user`.
-pub(crate) fn routes() -> Routes {
+pub(super) fn routes() -> Routes {
     Routes::new()
         .post("/login/access-token", login)
         .post("/login/refresh-token/", refresh)
         .post("/login/logout/", logout)
-        .get("/.well-known/jwks.json", key_set)
-        .with(|router| {
-            router
-                .fallback(unknown)
-                .method_not_allowed_fallback(wrong_method)
-        })
 }
 
 async fn login(
@@ -106,16 +98,11 @@ async fn refresh(
 
 async fn logout(
     State(context): State<Context>,
+    TokenCaller(caller): TokenCaller,
     headers: HeaderMap,
 ) -> Result<Response, IssuerError> {
-    let access = credentials::bearer(&headers).ok_or_else(IssuerError::not_authenticated)?;
     let refresh = credentials::cookie(&headers, REFRESH_COOKIE)
         .ok_or_else(|| IssuerError::new(StatusCode::UNAUTHORIZED, "Refresh token missing"))?;
-    let caller = actions::verify_access(&context, access)
-        .await?
-        .ok_or_else(|| {
-            IssuerError::new(StatusCode::FORBIDDEN, "Could not validate credentials.")
-        })?;
     let other = actions::session_of_refresh(&context, refresh)
         .await?
         .filter(|id| *id != caller.session.id);
@@ -136,37 +123,6 @@ async fn logout(
         Json(done),
     )
         .into_response())
-}
-
-/// `GET /.well-known/jwks.json` (RFC 7517 §5), below `/user` and at the root.
-pub(crate) async fn key_set(
-    State(context): State<Context>,
-    headers: HeaderMap,
-) -> Result<Response, IssuerError> {
-    let signing = context.signing().await?;
-    let etag = HeaderValue::from_str(&signing.etag).expect("a quoted digest makes a header");
-    let cached = [
-        (header::ETAG, etag),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static(KEY_SET_CACHE),
-        ),
-    ];
-    let asked = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let is_known = |tag: &str| {
-        matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == signing.etag
-    };
-    if asked.split(',').any(is_known) {
-        return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
-    }
-    let json = [(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    )];
-    Ok((cached, json, Body::from(signing.jwks.clone())).into_response())
 }
 
 fn answer_pair(context: &Context, pair: &TokenPair) -> Response {
@@ -193,31 +149,4 @@ fn refresh_cookie(context: &Context, value: &str, seconds: i64) -> HeaderValue {
         "{REFRESH_COOKIE}={value}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=strict{secure}"
     );
     HeaderValue::from_str(&text).expect("tokens are ASCII")
-}
-
-async fn unknown() -> IssuerError {
-    IssuerError::new(StatusCode::NOT_FOUND, "Not Found")
-}
-
-async fn wrong_method() -> IssuerError {
-    IssuerError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
-}
-
-impl From<Error> for IssuerError {
-    fn from(error: Error) -> Self {
-        match error.code {
-            "too_many_attempts" => Self {
-                headers: error.headers.into_iter().collect(),
-                ..Self::new(
-                    error.status,
-                    "Too many login attempts. Try again in 15 minutes.",
-                )
-            },
-            _ => Self {
-                status: error.status,
-                detail: error.message.into_owned().into(),
-                headers: error.headers.into_iter().collect(),
-            },
-        }
-    }
 }

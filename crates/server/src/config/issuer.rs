@@ -1,0 +1,66 @@
+//! Access and refresh tokens for services: who issues them, for whom, how they are signed and how long they last.
+
+use secret::SecretString;
+
+use super::{
+    Span,
+    setting::{section, words},
+};
+
+section! {
+    /// Access and refresh tokens for services: who issues them, for whom, how they are signed and how long they last.
+    Issuer {
+        /// The issuer (`iss`) of access tokens. The public origin when left out.
+        "issuer.issuer" issuer: Option<String>,
+        /// The audience (`aud`) of access tokens, unless they are asked for on behalf of a registered service.
+        "issuer.audience" audience: String = "vestibule",
+        /// How much is kept of a sign-in: `stateful` (sessions, and services may ask whether an access token is still
+        /// good), `hybrid` (sessions, but an access token is good until it expires), `stateless` (no sessions).
+        /// Services must be set to the same mode.
+        "issuer.mode" mode: TokenMode = "stateful",
+        /// What signs access tokens: `RS256`, `ES256` or `HS256`. Counts when a key is made.
+        "issuer.algorithm" algorithm: TokenAlgorithm = "RS256",
+        /// The one secret that services without credentials of their own send as `X-Internal-Token`. When left out,
+        /// only registered services get answers.
+        "issuer.private_api_secret" private_api_secret: Option<SecretString>,
+        /// How long an access token is accepted after its issue.
+        "issuer.access_token_lifetime" access_token_lifetime: Span = "30m",
+        /// How long a refresh token that was not used is accepted.
+        "issuer.refresh_idle" refresh_idle: Span = "30d",
+    }
+}
+
+words! {
+    /// How much the issuer keeps of a sign-in.
+    TokenMode {
+        /// Sessions, and revocation of access tokens at once.
+        Stateful = "stateful",
+        /// Sessions, but access tokens are good until they expire.
+        Hybrid = "hybrid",
+        /// Nothing: both tokens are good until they expire.
+        Stateless = "stateless",
+    } expected "stateful, hybrid or stateless"
+}
+
+words! {
+    /// What signs access tokens.
+    TokenAlgorithm {
+        /// RSA with SHA-256.
+        Rs256 = "RS256",
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// HMAC with SHA-256; only this server can verify.
+        Hs256 = "HS256",
+    } expected "RS256, ES256 or HS256"
+}
+
+impl TokenAlgorithm {
+    /// As the token crate calls it.
+    pub const fn algorithm(self) -> token::Algorithm {
+        match self {
+            Self::Rs256 => token::Algorithm::Rs256,
+            Self::Es256 => token::Algorithm::Es256,
+            Self::Hs256 => token::Algorithm::Hs256,
+        }
+    }
+}
