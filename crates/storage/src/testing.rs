@@ -18,7 +18,11 @@ use secret::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::{DatabaseUrl, Error, Settings, Storage, tx::Connection};
+use crate::{
+    DatabaseUrl, Error, Settings, Storage,
+    migrations::{self, Dialect},
+    tx::Connection,
+};
 
 /// A database for one test.
 #[derive(Debug)]
@@ -72,6 +76,48 @@ impl TestDatabase {
         Storage::open(self.settings())
             .await
             .unwrap_or_else(|error| panic!("the test's database: {error}"))
+    }
+
+    /// Makes the tables of an older program on this empty database. Versions count from 1.
+    pub async fn make_schema(&self, version: u32) {
+        let dialect = match &self.url {
+            DatabaseUrl::Sqlite(_) => Dialect::Sqlite,
+            DatabaseUrl::Postgres(_) => Dialect::Postgres,
+        };
+        let statements = migrations::as_released(version, dialect);
+        self.execute(&statements.join(";\n")).await;
+    }
+
+    /// The newest schema version.
+    pub fn newest_schema() -> u32 {
+        migrations::known()
+    }
+
+    /// Bytes of an id as this engine's SQL writes them.
+    pub fn id_literal(&self, id: uuid::Uuid) -> String {
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => format!("X'{}'", id.simple()),
+            DatabaseUrl::Postgres(_) => format!("'{id}'"),
+        }
+    }
+
+    /// Bytes as this engine's SQL writes them.
+    pub fn bytes_literal(&self, bytes: &[u8]) -> String {
+        let hex = hex::encode(bytes);
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => format!("X'{hex}'"),
+            DatabaseUrl::Postgres(_) => format!("'\\x{hex}'"),
+        }
+    }
+
+    /// A truth value as this engine's SQL writes it.
+    pub const fn flag_literal(&self, flag: bool) -> &'static str {
+        match (&self.url, flag) {
+            (DatabaseUrl::Sqlite(_), true) => "1",
+            (DatabaseUrl::Sqlite(_), false) => "0",
+            (DatabaseUrl::Postgres(_), true) => "TRUE",
+            (DatabaseUrl::Postgres(_), false) => "FALSE",
+        }
     }
 
     /// Runs SQL past the storage, for example to damage a row.

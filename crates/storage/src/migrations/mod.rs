@@ -51,6 +51,20 @@ pub(crate) fn migrate(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a program that knew only the first `version` migrations would have run on an empty database.
+#[cfg(feature = "testing")]
+pub(crate) fn as_released(version: u32, dialect: Dialect) -> Vec<String> {
+    let mut statements =
+        vec!["CREATE TABLE schema_version (version bigint NOT NULL PRIMARY KEY)".to_owned()];
+    for (migration, version) in MIGRATIONS.iter().zip(1..=version) {
+        statements.extend(migration(dialect));
+        statements.push(format!(
+            "INSERT INTO schema_version (version) VALUES ({version})"
+        ));
+    }
+    statements
+}
+
 fn version(tx: &mut Tx) -> Result<u32, Error> {
     let mut newest = sea_query::Query::select();
     newest

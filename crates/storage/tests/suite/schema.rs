@@ -1,6 +1,6 @@
 //! Opening, migrating, refusing.
 
-use storage::{DatabaseUrl, Error, Settings, Storage};
+use storage::{DatabaseUrl, Error, Settings, Storage, testing::TestDatabase};
 
 use crate::fixtures::{account, store};
 
@@ -11,6 +11,46 @@ on_both_engines! {
         storage.close().await;
         let storage = db.open().await;
         assert_eq!(storage.read(|tx| tx.accounts().count()).await, Ok(1));
+    }
+
+    async fn a_sign_in_of_the_first_release_is_still_there_after_every_migration(db) {
+        db.make_schema(1).await;
+        let (account, session) = (account("ada"), crate::fixtures::session(account("ada").id));
+        let (mine, digest) = (db.id_literal(account.id.as_uuid()), [7; 32]);
+        let (sid, bytes) = (db.id_literal(session.id.as_uuid()), db.bytes_literal(&digest));
+        let (yes, no) = (db.flag_literal(true), db.flag_literal(false));
+        db.execute(&format!(
+            "INSERT INTO account (id, email, username, role, roles, active, email_verified, generation, created_at, updated_at)
+             VALUES ({mine}, 'ada@example.com', 'ada', 'writer', '[]', {yes}, {no}, 3, 1000, 2000);
+             INSERT INTO session (id, account, created_by, device, created_at, last_seen_at, idle_expires_at, expires_at, token_digest)
+             VALUES ({sid}, {mine}, 'password', 'Firefox', 1000, 2000, 3000, 4000, {bytes});
+             INSERT INTO refresh_token (digest, session, issued_at, expires_at) VALUES ({bytes}, {sid}, 1000, 3000)"
+        ))
+        .await;
+        let storage = db.open().await;
+        let kept = storage
+            .read(move |tx| {
+                let kept = tx.accounts().find(account.id)?.expect("the account is kept");
+                let session = tx.sessions().find_by_digest(digest)?.expect("the session is kept");
+                let refresh = tx.refresh_tokens().find(digest)?.expect("the refresh token is kept");
+                Ok::<_, Error>((kept.generation, kept.provider, session.account == kept.id, refresh.session == session.id))
+            })
+            .await;
+        assert_eq!(kept, Ok((3, "password".to_owned(), true, true)));
+    }
+
+    async fn every_older_schema_becomes_the_newest(db) {
+        // A database is used for one version only, so the others are made here.
+        for version in 1..TestDatabase::newest_schema() {
+            let older = match db.url() {
+                DatabaseUrl::Sqlite(_) => TestDatabase::sqlite(),
+                DatabaseUrl::Postgres(_) => TestDatabase::postgres().await,
+            };
+            older.make_schema(version).await;
+            let storage = older.open().await;
+            store(&storage, &[&account("ada")]).await;
+            storage.close().await;
+        }
     }
 
     async fn several_programs_that_start_at_once_migrate_it_once(db) {
