@@ -5,6 +5,7 @@
 mod account;
 mod email;
 mod hash;
+mod identity;
 mod lifetime;
 mod password;
 pub mod refresh;
@@ -17,6 +18,10 @@ mod username;
 pub use account::{Account, PASSWORD_PROVIDER, Role, UnknownRole};
 pub use email::{Email, EmailError};
 pub use hash::{Block, HashError, HashParameters, Verdict, hash, verify};
+pub use identity::{
+    Identity, LINK_PROOF_AGE, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal,
+    SubjectError, Told, WaitingLink, WaysIn, decide as decide_social, may_link,
+};
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
 pub use password::{Password, PasswordError};
 pub use session::{EndReason, Ended, RefreshToken, Session, SessionOrigin};

@@ -161,7 +161,10 @@ impl Caches {
                 (Ok(app), Some(account)) => self.members.forget(&(app, account)),
                 _ => self.members.forget_all(),
             },
-            EventKind::InviteChanged | EventKind::KeyRotated => {}
+            EventKind::InviteChanged
+            | EventKind::KeyRotated
+            | EventKind::IdentityLinked
+            | EventKind::IdentityUnlinked => {}
             EventKind::Unknown => self.forget_all(),
         }
         // Last: whoever looks now finds the change.
@@ -171,7 +174,9 @@ impl Caches {
             | EventKind::AppCreated
             | EventKind::AppReleased
             | EventKind::InviteChanged
-            | EventKind::KeyRotated => {}
+            | EventKind::KeyRotated
+            | EventKind::IdentityLinked
+            | EventKind::IdentityUnlinked => {}
             _ => self.announce_change(),
         }
     }

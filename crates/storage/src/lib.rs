@@ -26,8 +26,9 @@ mod tx;
 
 pub use error::Error;
 pub use repositories::{
-    Accounts, Apps, Event, EventKind, Events, Expected, Group, Groups, Invites, KeyState, Keys, Kv,
-    KvLimits, Link, Links, Members, Page, Put, RefreshTokens, Releases, Sessions, SigningKey,
+    Accounts, Apps, Event, EventKind, Events, Expected, ExternalToken, ExternalTokens, Group,
+    Groups, Identities, Invites, KeyState, Keys, Kv, KvLimits, Link, Links, Members, Page, Put,
+    RefreshTokens, Releases, Sessions, SigningKey,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

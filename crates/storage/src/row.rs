@@ -135,6 +135,10 @@ impl Cells<'_> {
         self.take()
     }
 
+    pub(crate) fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.take()
+    }
+
     pub(crate) fn digest(&mut self) -> Result<[u8; 32], Error> {
         let bytes = self.take::<Vec<u8>>()?;
         bytes

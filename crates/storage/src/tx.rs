@@ -266,6 +266,16 @@ impl Tx {
         repo::Links(self)
     }
 
+    /// Identities at outside providers.
+    pub const fn identities(&mut self) -> repo::Identities<'_> {
+        repo::Identities(self)
+    }
+
+    /// Tokens of outside providers that sessions hold.
+    pub const fn external_tokens(&mut self) -> repo::ExternalTokens<'_> {
+        repo::ExternalTokens(self)
+    }
+
     /// Signing keys.
     pub const fn keys(&mut self) -> repo::Keys<'_> {
         repo::Keys(self)

@@ -1,6 +1,7 @@
 //! The schema and how it came about: an append-only list, applied at start under a lock.
 
 mod first;
+mod identities;
 mod issuer_accounts;
 mod schema;
 
@@ -17,7 +18,11 @@ pub(crate) enum Dialect {
 type Migration = fn(Dialect) -> Vec<String>;
 
 /// Version n of the schema is what the first n migrations make. Never change one that was released: append.
-const MIGRATIONS: &[Migration] = &[first::migration, issuer_accounts::migration];
+const MIGRATIONS: &[Migration] = &[
+    first::migration,
+    issuer_accounts::migration,
+    identities::migration,
+];
 
 /// The newest schema version this program knows.
 pub(crate) fn known() -> u32 {

@@ -68,6 +68,10 @@ kinds! {
     AccountDeleted = "account.deleted",
     /// An account's generation was raised: its older tokens are refused.
     AccountGeneration = "account.generation",
+    /// An outside identity was joined to an account.
+    IdentityLinked = "identity.linked",
+    /// An outside identity was taken from an account; the subject is the account, as above.
+    IdentityUnlinked = "identity.unlinked",
     /// A session began; the subject is its id.
     SessionStarted = "session.started",
     /// A session ended; the subject is its id.

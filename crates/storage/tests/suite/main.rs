@@ -28,6 +28,7 @@ mod durability;
 mod engine;
 mod events;
 mod fixtures;
+mod identities;
 mod kv;
 mod schema;
 mod sessions;
