@@ -2,6 +2,7 @@
 //!
 //! - [`SigningKey`], [`VerifyingKey`], [`KeySet`] and [`verify`]: access tokens as JWT (RFC 7519) under RS256, ES256
 //!   or HS256, with the advice of RFC 8725.
+//! - [`verify_id_token`]: ID tokens of outside identity providers (OpenID Connect).
 //! - [`OpaqueToken`]: sessions, refresh tokens, links and invitations, of which only a digest is kept.
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
@@ -11,6 +12,7 @@
 //! cryptographic library insists on the system's own source.
 
 mod claims;
+mod id_token;
 mod jwk;
 mod jws;
 mod key;
@@ -22,6 +24,7 @@ mod verify;
 pub mod viewer;
 
 pub use claims::{AccessClaims, TokenType};
+pub use id_token::{ID_TOKEN_ALGORITHMS, IdClaims, IdExpectations, IdTokenError, verify_id_token};
 pub use jws::{Algorithm, JwsError, MAXIMUM_TOKEN_BYTES};
 pub use key::{KeyError, KeySet, SigningKey, VerifyingKey};
 pub use master::{AppKeyError, MacKey, MasterKey, MasterKeyError};
