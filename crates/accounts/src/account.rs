@@ -42,6 +42,17 @@ pub struct Account {
     pub updated_at: Timestamp,
 }
 
+/// How the address of the owner begins whose account was made at first start and is not completed yet. No valid
+/// address does.
+pub const PENDING_PREFIX: &str = "pending:";
+
+impl Account {
+    /// Whether this is the owner's place, made at first start and not taken yet.
+    pub fn is_pending(&self) -> bool {
+        self.email.starts_with(PENDING_PREFIX)
+    }
+}
+
 /// Standing on the whole server, low to high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

@@ -3,6 +3,8 @@
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
 mod account;
+mod authority;
+mod avatar;
 mod email;
 mod hash;
 mod identity;
@@ -15,7 +17,9 @@ mod sign_up;
 pub mod throttle;
 mod username;
 
-pub use account::{Account, PASSWORD_PROVIDER, Role, UnknownRole};
+pub use account::{Account, PASSWORD_PROVIDER, PENDING_PREFIX, Role, UnknownRole};
+pub use authority::{Actor, AuthorityRefusal, Consequence, Standing, change_standing};
+pub use avatar::{Avatar, AvatarError};
 pub use email::{Email, EmailError};
 pub use hash::{Block, HashError, HashParameters, Verdict, hash, verify};
 pub use identity::{

@@ -93,6 +93,29 @@ impl Username {
         Self::parse(name.trim_end_matches('-')).ok()
     }
 
+    /// Names for an account that was made by its address alone, best first: the one suggested by the part before the
+    /// `@`, that with a number, and one of random digits, which is practically always free.
+    pub fn candidates(local: &str, random: [u8; 4]) -> Vec<Self> {
+        let [a, b, c, d] = random;
+        let digits = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
+        let mut names = Vec::new();
+        if let Some(name) = Self::suggest(local) {
+            let with = |suffix: &str| {
+                let mut text = name.0.clone();
+                text.truncate(29 - suffix.len());
+                Self(format!("{}-{suffix}", text.trim_end_matches('-')))
+            };
+            let numbered = (2..=9).map(|number: u8| with(&number.to_string()));
+            names.extend(numbered.chain([with(&digits)]));
+            names.insert(0, name);
+        }
+        let last = Self(format!("user-{digits}"));
+        if !names.contains(&last) {
+            names.push(last);
+        }
+        names
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -161,6 +184,15 @@ mod tests {
                 prop_assert_eq!(Username::parse(name.as_str()), Ok(name));
             }
             let _ = Username::suggest(&text);
+        }
+
+        #[test]
+        fn every_candidate_is_a_valid_name_of_its_own(local in "[A-Za-z0-9._+-]{0,64}", random: [u8; 4]) {
+            let names = Username::candidates(&local, random);
+            for (at, name) in names.iter().enumerate() {
+                prop_assert_eq!(&Username::parse(name.as_str()), &Ok(name.clone()));
+                prop_assert!(!names[..at].contains(name));
+            }
         }
     }
 }

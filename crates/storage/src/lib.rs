@@ -28,7 +28,7 @@ pub use error::Error;
 pub use repositories::{
     Accounts, Apps, Event, EventKind, Events, Expected, ExternalToken, ExternalTokens, Group,
     Groups, Identities, Invites, KeyState, Keys, Kv, KvLimits, Link, Links, Members, Page, Put,
-    RefreshTokens, Releases, Sessions, SigningKey,
+    RefreshTokens, Releases, Sessions, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

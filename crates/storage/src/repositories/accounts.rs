@@ -1,8 +1,9 @@
 //! Accounts.
 
-use ::accounts::{Account, Role};
+use ::accounts::{Account, PENDING_PREFIX, Role};
 use ids::AccountId;
-use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, Query};
+use jiff::Timestamp;
+use sea_query::{Cond, Condition, Expr, ExprTrait, Func, LikeExpr, Order, Query};
 use secret::SecretString;
 
 use super::{changed, is, millis, number};
@@ -35,6 +36,15 @@ pub struct Accounts<'t>(pub(crate) &'t mut Tx);
 pub struct Page<Id> {
     /// Only what comes after this one; from the beginning when `None`.
     pub after: Option<Id>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A part of a list by its place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many to leave out from the beginning.
+    pub skip: u32,
     /// At most so many.
     pub limit: u32,
 }
@@ -114,6 +124,45 @@ impl Accounts<'_> {
         self.0.query(&select, read)
     }
 
+    /// A part of the people whose address, username or full name holds a text, in order of creation. An owner's place
+    /// that nobody has taken yet is no person.
+    pub fn list_people(&mut self, text: &str, window: Window) -> Result<Vec<Account>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .cond_where(people(text))
+            .order_by("id", Order::Asc)
+            .limit(window.limit.into())
+            .offset(window.skip.into());
+        self.0.query(&select, read)
+    }
+
+    /// How many people [`Self::list_people`] knows for this text; an empty one stands for all.
+    pub fn count_people(&mut self, text: &str) -> Result<u64, Error> {
+        self.counted(people(text))
+    }
+
+    /// How many people's records changed, and how many were made, from one instant to before another; of one account
+    /// only when it is given.
+    pub fn count_activity(
+        &mut self,
+        since: Timestamp,
+        until: Timestamp,
+        only: Option<AccountId>,
+    ) -> Result<(u64, u64), Error> {
+        let mut within = |column: &'static str| {
+            let mut condition = people("")
+                .add(Expr::col(column).gte(millis(since)))
+                .add(Expr::col(column).lt(millis(until)));
+            if let Some(id) = only {
+                condition = condition.add(Expr::col("id").eq(id.as_uuid()));
+            }
+            self.counted(condition)
+        };
+        Ok((within("updated_at")?, within("created_at")?))
+    }
+
     /// How many there are.
     pub fn count(&mut self) -> Result<u64, Error> {
         self.counted(Cond::all())
@@ -122,6 +171,23 @@ impl Accounts<'_> {
     /// How many of them hold the highest role and are active.
     pub fn count_superadmins(&mut self) -> Result<u64, Error> {
         self.counted(is("role", Role::Superadmin.as_str()).add(Expr::col("active").eq(true)))
+    }
+
+    /// How many people beside this one hold the highest role and are active.
+    pub fn count_other_superadmins(&mut self, id: AccountId) -> Result<u64, Error> {
+        self.counted(other_superadmins(id))
+    }
+
+    /// The first one of those people.
+    pub fn find_other_superadmin(&mut self, id: AccountId) -> Result<Option<Account>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .cond_where(other_superadmins(id))
+            .order_by("id", Order::Asc)
+            .limit(1);
+        self.0.query_one(&select, read)
     }
 
     fn counted(&mut self, condition: Condition) -> Result<u64, Error> {
@@ -145,6 +211,41 @@ impl Accounts<'_> {
             read,
         )
     }
+}
+
+/// Everybody but an owner whose place is not taken yet; with a text, those in whose address or names it is.
+fn people(text: &str) -> Condition {
+    let taken = Expr::col("email").not_like(format!("{PENDING_PREFIX}%"));
+    let mut condition = Cond::all().add(taken);
+    let wanted = text.trim().to_lowercase();
+    if !wanted.is_empty() {
+        let mut pattern = String::from("%");
+        for character in wanted.chars() {
+            if matches!(character, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern.push('%');
+        let holds = |column: &'static str| {
+            Expr::expr(Func::lower(Expr::col(column)))
+                .like(LikeExpr::new(pattern.clone()).escape('\\'))
+        };
+        condition = condition.add(
+            Cond::any()
+                .add(holds("email"))
+                .add(holds("username"))
+                .add(holds("full_name")),
+        );
+    }
+    condition
+}
+
+fn other_superadmins(id: AccountId) -> Condition {
+    people("")
+        .add(Expr::col("role").eq(Role::Superadmin.as_str()))
+        .add(Expr::col("active").eq(true))
+        .add(Expr::col("id").ne(id.as_uuid()))
 }
 
 fn values(account: &Account) -> [Expr; 14] {

@@ -26,7 +26,7 @@ const COLUMNS: [&str; 11] = [
 /// How long the slug of a deleted app stays taken, so that its visitors do not at once land in a stranger's app.
 const SLUG_HELD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The apps. A deleted app is not seen by any method but [`Apps::purge_deleted`].
+/// The apps. A deleted app is not seen by any method but [`Apps::purge_deleted`] and [`Apps::hand_over_deleted`].
 #[derive(Debug)]
 pub struct Apps<'t>(pub(crate) &'t mut Tx);
 
@@ -96,6 +96,13 @@ impl Apps<'_> {
             present(is("id", id.as_uuid())),
         )?;
         changed(rows, TABLE)
+    }
+
+    /// Makes somebody else the owner of an account's deleted apps, so that the account can go before they are purged.
+    pub fn hand_over_deleted(&mut self, from: AccountId, to: AccountId) -> Result<u64, Error> {
+        let deleted = is("owner", from.as_uuid()).add(Expr::col("deleted_at").is_not_null());
+        self.0
+            .update(TABLE, ["owner"], [to.as_uuid().into()], deleted)
     }
 
     /// Removes up to `limit` apps deleted before an instant, with their releases, members and data, and names them.

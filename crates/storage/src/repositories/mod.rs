@@ -15,7 +15,7 @@ mod refresh_tokens;
 mod releases;
 mod sessions;
 
-pub use accounts::{Accounts, Page};
+pub use accounts::{Accounts, Page, Window};
 pub use apps::Apps;
 pub(crate) use events::latest as latest_event;
 pub use events::{Event, EventKind, Events};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query};
 
 use super::{digest, is, millis, optional_millis};
-use crate::{Error, Tx};
+use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "refresh_token";
 const COLUMNS: [&str; 7] = [
@@ -45,18 +45,28 @@ impl RefreshTokens<'_> {
                 .columns(COLUMNS)
                 .from(TABLE)
                 .cond_where(is("digest", digest(token))),
-            |row| {
-                let mut cells = row.cells(TABLE, &COLUMNS);
-                Ok(RefreshToken {
-                    digest: cells.digest()?,
-                    session: SessionId::from_uuid(cells.uuid()?),
-                    parent: cells.optional_digest()?,
-                    issued_at: cells.time()?,
-                    expires_at: cells.time()?,
-                    used: cells.optional_time()?.zip(cells.optional_digest()?),
-                })
-            },
+            read,
         )
+    }
+
+    /// The newest token of each of these sessions that has one.
+    pub fn list_newest(&mut self, sessions: &[SessionId]) -> Result<Vec<RefreshToken>, Error> {
+        let mut select = Query::select();
+        // A token that was used has a successor, so the newest one is unused.
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .and_where(Expr::col("used_at").is_null())
+            .and_where(Expr::col("session").is_in(sessions.iter().map(SessionId::as_uuid)))
+            .order_by("issued_at", Order::Desc)
+            .order_by("digest", Order::Asc);
+        let mut newest: Vec<RefreshToken> = Vec::new();
+        for token in self.0.query(&select, read)? {
+            if !newest.iter().any(|known| known.session == token.session) {
+                newest.push(token);
+            }
+        }
+        Ok(newest)
     }
 
     /// When a token that was issued in exchange for this one was first exchanged itself; `None` while none was.
@@ -105,4 +115,16 @@ impl RefreshTokens<'_> {
             unused,
         )? == 1)
     }
+}
+
+fn read(row: &Row<'_>) -> Result<RefreshToken, Error> {
+    let mut cells = row.cells(TABLE, &COLUMNS);
+    Ok(RefreshToken {
+        digest: cells.digest()?,
+        session: SessionId::from_uuid(cells.uuid()?),
+        parent: cells.optional_digest()?,
+        issued_at: cells.time()?,
+        expires_at: cells.time()?,
+        used: cells.optional_time()?.zip(cells.optional_digest()?),
+    })
 }

@@ -3,9 +3,9 @@
 use ::accounts::{EndReason, Ended, Session, SessionOrigin};
 use ids::{AccountId, SessionId, WorkspaceId};
 use jiff::Timestamp;
-use sea_query::{Condition, Expr, ExprTrait, Order, Query};
+use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, Query};
 
-use super::{changed, digest, is, millis, optional_millis};
+use super::{Window, changed, digest, is, millis, optional_millis};
 use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "session";
@@ -130,10 +130,36 @@ impl Sessions<'_> {
         self.0.query(&select, read)
     }
 
+    /// A part of all sessions that have token pairs, live or not, the newest first.
+    pub fn list_with_tokens(&mut self, window: Window) -> Result<Vec<Session>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .cond_where(with_tokens())
+            .order_by("id", Order::Desc)
+            .limit(window.limit.into())
+            .offset(window.skip.into());
+        self.0.query(&select, read)
+    }
+
+    /// How many sessions have token pairs.
+    pub fn count_with_tokens(&mut self) -> Result<u64, Error> {
+        let mut select = Query::select();
+        select
+            .expr(Func::count(Expr::col("id")))
+            .from(TABLE)
+            .cond_where(with_tokens());
+        Ok(self
+            .0
+            .query_one(&select, |row| row.number(TABLE))?
+            .unwrap_or_default())
+    }
+
     /// Removes up to `limit` sessions that expired or ended before an instant, with their refresh tokens, and counts
     /// them.
     pub fn delete_expired(&mut self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        let gone = sea_query::Cond::any()
+        let gone = Cond::any()
             .add(Expr::col("ended_at").lt(millis(before)))
             .add(Expr::col("idle_expires_at").lt(millis(before)))
             .add(Expr::col("expires_at").lt(millis(before)));
@@ -159,6 +185,12 @@ impl Sessions<'_> {
             read,
         )
     }
+}
+
+fn with_tokens() -> Condition {
+    let mut holders = Query::select();
+    holders.column("session").from("refresh_token");
+    Cond::all().add(Expr::col("id").in_subquery(holders))
 }
 
 fn read(row: &Row<'_>) -> Result<Session, Error> {

@@ -1,7 +1,7 @@
 //! Accounts, one-time links and signing keys.
 
 use ::accounts::{Account, Role};
-use storage::{Error, KeyState, Link, Page, SigningKey};
+use storage::{Error, KeyState, Link, Page, SigningKey, Window};
 
 use crate::fixtures::{account, app, later, session, store, t0};
 
@@ -30,6 +30,92 @@ on_both_engines! {
             let found = storage.read(move |tx| tx.accounts().find_by_email(&email)).await.unwrap().unwrap();
             assert_eq!(shown(&found), shown(&wanted));
         }
+    }
+
+    async fn people_are_listed_in_order_a_part_at_a_time_and_found_by_any_of_their_names(db) {
+        let storage = db.open().await;
+        let (mut pending, ada, bob, mut odd) = (account("pending"), account("ada"), account("bob"), account("odd"));
+        pending.email = format!("pending:{}", pending.id);
+        pending.role = Role::Superadmin;
+        odd.full_name = Some("100%_sure\\ Lovelace".into());
+        store(&storage, &[&pending, &ada, &bob, &odd]).await;
+        for (text, skip, limit, names, count) in [
+            ("", 0, 10, &["ada", "bob", "odd"][..], 3),
+            ("", 1, 1, &["bob"], 3),
+            ("", 3, 10, &[], 3),
+            (" ADA ", 0, 10, &["ada"], 1),
+            ("example.com", 0, 2, &["ada", "bob"], 3),
+            ("lovelace", 0, 10, &["odd"], 1),
+            ("0%_s", 0, 10, &["odd"], 1),
+            ("\\", 0, 10, &["odd"], 1),
+            ("a_a", 0, 10, &[], 0),
+            ("%", 0, 10, &["odd"], 1),
+            ("pending", 0, 10, &[], 0),
+        ] {
+            let window = Window { skip, limit };
+            let (found, counted) = storage
+                .read(move |tx| Ok::<_, Error>((tx.accounts().list_people(text, window)?, tx.accounts().count_people(text)?)))
+                .await
+                .unwrap();
+            let found: Vec<_> = found.iter().map(|account| account.username.as_str()).collect();
+            assert_eq!((found.as_slice(), counted), (names, count), "{text:?}");
+        }
+    }
+
+    async fn what_happened_to_people_is_counted_for_a_span_of_time(db) {
+        let storage = db.open().await;
+        let (ada, mut bob) = (account("ada"), account("bob"));
+        bob.updated_at = later(100);
+        store(&storage, &[&ada, &bob]).await;
+        for (since, until, only, counts) in [
+            (0, 1, None, (1, 2)),
+            (0, 101, None, (2, 2)),
+            (1, 100, None, (0, 0)),
+            (1, 101, Some(bob.id), (1, 0)),
+            (0, 101, Some(ada.id), (1, 1)),
+        ] {
+            let counted = storage.read(move |tx| tx.accounts().count_activity(later(since), later(until), only)).await;
+            assert_eq!(counted, Ok(counts), "{since} to {until}");
+        }
+    }
+
+    async fn other_superadmins_are_those_who_can_act(db) {
+        let storage = db.open().await;
+        let [mut one, mut two, mut idle, mut pending] = ["one", "two", "idle", "empty"].map(account);
+        for account in [&mut one, &mut two, &mut idle, &mut pending] {
+            account.role = Role::Superadmin;
+        }
+        idle.active = false;
+        pending.email = format!("pending:{}", pending.id);
+        store(&storage, &[&one, &two, &idle, &pending, &account("ada")]).await;
+        let id = one.id;
+        let found = storage.read(move |tx| {
+            Ok::<_, Error>((tx.accounts().count_other_superadmins(id)?, tx.accounts().find_other_superadmin(id)?))
+        });
+        let (count, other) = found.await.unwrap();
+        assert_eq!((count, other.map(|other| other.id)), (1, Some(two.id)));
+    }
+
+    async fn deleted_apps_can_be_handed_over_so_that_their_owner_can_go(db) {
+        let storage = db.open().await;
+        let (owner, heir) = (account("owner"), account("heir"));
+        store(&storage, &[&owner, &heir]).await;
+        let (gone, kept) = (app(owner.id, "gone"), app(owner.id, "kept"));
+        let (from, to, deleted, live) = (owner.id, heir.id, gone.id, kept.id);
+        let moved = storage.write(move |tx| {
+            tx.apps().insert(&gone)?;
+            tx.apps().insert(&kept)?;
+            tx.apps().delete(deleted, t0())?;
+            tx.apps().hand_over_deleted(from, to)
+        });
+        assert_eq!(moved.await, Ok(1));
+        assert_eq!(storage.write(move |tx| tx.accounts().delete(from)).await, Err(Error::InUse));
+        let gone = storage.write(move |tx| {
+            tx.apps().delete(live, t0())?;
+            tx.apps().hand_over_deleted(from, to)?;
+            tx.accounts().delete(from)
+        });
+        assert_eq!(gone.await, Ok(()));
     }
 
     async fn an_account_is_found_by_either_login(db) {
