@@ -10,6 +10,7 @@ mod hash;
 mod identity;
 mod lifetime;
 mod password;
+pub mod proof;
 pub mod refresh;
 mod session;
 mod sign_out;
@@ -28,6 +29,7 @@ pub use identity::{
 };
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
 pub use password::{Password, PasswordError};
+pub use proof::{Assurance, Method, Methods};
 pub use session::{EndReason, Ended, RefreshToken, Session, SessionOrigin};
 pub use sign_out::{Sessions, SignOut};
 pub use sign_up::{PresentedInvite, SignUpDecision, SignUpPolicy};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ids::{AccountId, SessionId};
 use jiff::Timestamp;
 
-use crate::{Account, EndReason, Session, SessionOrigin};
+use crate::{Account, EndReason, Methods, Session, SessionOrigin};
 
 /// How long a session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct NewSession<'a> {
     pub account: AccountId,
     /// How it came to be.
     pub origin: SessionOrigin,
+    /// How the person proved who they are, just now.
+    pub amr: Methods,
     /// What the person will know it by; text from outside, cleaned here.
     pub device: &'a str,
 }
@@ -60,6 +62,8 @@ pub fn start(new: NewSession<'_>, now: Timestamp, lifetimes: Lifetimes) -> Sessi
             "" => "unknown device".to_owned(),
             device => device.to_owned(),
         },
+        amr: new.amr,
+        authenticated_at: now,
         active_workspace: None,
         created_at: now,
         last_seen_at: now,
@@ -130,7 +134,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Ended, Role};
+    use crate::{Ended, Method, Role};
 
     pub(crate) fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).expect("in range")
@@ -165,6 +169,7 @@ pub(crate) mod tests {
             id: SessionId::new(1, [2; 10]),
             account: account().id,
             origin: SessionOrigin::Password,
+            amr: Methods::one(Method::Password),
             device: "Firefox on Linux",
         };
         start(new, at(0), LIFETIMES)
@@ -233,7 +238,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn a_device_text_of_any_kind_is_cleaned(device: String) {
-            let new = NewSession { id: session().id, account: account().id, origin: SessionOrigin::Cli, device: &device };
+            let new = NewSession { id: session().id, account: account().id, origin: SessionOrigin::Cli, amr: Methods::NONE, device: &device };
             let kept = start(new, at(0), LIFETIMES).device;
             prop_assert!(!kept.is_empty() && kept.chars().count() <= LONGEST_DEVICE);
             prop_assert!(!kept.chars().any(char::is_control));

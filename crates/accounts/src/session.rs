@@ -3,6 +3,8 @@
 use ids::{AccountId, SessionId, WorkspaceId};
 use jiff::Timestamp;
 
+use crate::Methods;
+
 /// One sign-in on one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -14,6 +16,10 @@ pub struct Session {
     pub created_by: SessionOrigin,
     /// What the person sees in the list of sessions, for example `Firefox on Linux`; at most 200 characters.
     pub device: String,
+    /// How the person proved who they are when it began, and since.
+    pub amr: Methods,
+    /// When they last did, which using the session does not renew; see [`crate::proof::require_recent_proof`].
+    pub authenticated_at: Timestamp,
     /// The workspace that requests act in.
     pub active_workspace: Option<WorkspaceId>,
     /// When it began.

@@ -48,6 +48,7 @@ impl Server {
             id: SessionId::new(1, [2; 10]),
             account: account.id,
             origin: SessionOrigin::Password,
+            amr: accounts::Methods::NONE,
             device: "a test",
         };
         let session = start(new, at(0), Lifetimes::default());

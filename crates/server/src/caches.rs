@@ -146,7 +146,7 @@ impl Caches {
             | EventKind::AccountDisabled
             | EventKind::AccountDeleted
             | EventKind::AccountGeneration => forget_named(&self.accounts, subject),
-            EventKind::SessionStarted | EventKind::SessionEnded => {
+            EventKind::SessionStarted | EventKind::SessionEnded | EventKind::SessionProven => {
                 forget_named(&self.sessions, subject);
             }
             EventKind::AppCreated
@@ -171,6 +171,7 @@ impl Caches {
         match event.kind {
             EventKind::AccountCreated
             | EventKind::SessionStarted
+            | EventKind::SessionProven
             | EventKind::AppCreated
             | EventKind::AppReleased
             | EventKind::InviteChanged

@@ -347,6 +347,7 @@ mod tests {
             }
             .into(),
             accounts::PasswordError::TooShort.into(),
+            accounts::proof::ProofTooOld.into(),
             Invite::Accepted.into(),
             Invite::Revoked.into(),
             Invite::Expired.into(),

@@ -177,10 +177,11 @@ async fn person(server: &TestServer, username: &str) -> SignedIn {
     let credentials = Credentials {
         login: username.to_owned(),
         password: password(),
+        otp: None,
         peer: Peer::Local,
         device: None,
     };
-    actions::sign_in(
+    actions::sign_in_at_once(
         server.context(),
         credentials,
         "a test",

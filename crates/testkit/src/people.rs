@@ -77,10 +77,11 @@ impl TestServer {
         let credentials = Credentials {
             login,
             password,
+            otp: None,
             peer: Peer::Local,
             device: None,
         };
-        let signed_in = actions::sign_in(
+        let signed_in = actions::sign_in_at_once(
             self.context(),
             credentials,
             "test",

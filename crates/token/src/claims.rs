@@ -52,6 +52,16 @@ pub struct AccessClaims {
     /// The account's generation at issue; a token of an older one is refused.
     #[serde(rename = "gen")]
     pub generation: u64,
+    /// How the person signed in, by the names of RFC 8176; empty where it has none for that.
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// How sure that is: `urn:vestibule:acr:1` one factor, `urn:vestibule:acr:2` two factors or a passkey whose device
+    /// made sure who holds it.
+    #[serde(default)]
+    pub acr: Option<String>,
+    /// When the person last proved who they are.
+    #[serde(default)]
+    pub auth_time: Option<i64>,
 }
 
 /// `aud` is one string or an array of them (RFC 7519 §4.1.3); we write one string where we can.

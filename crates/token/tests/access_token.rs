@@ -39,6 +39,9 @@ fn claims() -> AccessClaims {
         aud: vec!["item-service".into()],
         sid: SessionId::new(1, [2; 10]),
         generation: 3,
+        amr: vec!["pwd".into(), "otp".into(), "mfa".into()],
+        acr: Some("urn:vestibule:acr:2".into()),
+        auth_time: Some(NOW - 60),
     }
 }
 

@@ -30,11 +30,12 @@ async fn sign_in(
     let credentials = Credentials {
         login: body.login,
         password: SecretString::new(body.password),
+        otp: None,
         peer,
         device: known_device(&headers),
     };
     let signed_in =
-        actions::sign_in(&context, credentials, &body.device, SessionOrigin::Cli).await?;
+        actions::sign_in_at_once(&context, credentials, &body.device, SessionOrigin::Cli).await?;
     Ok(axum::Json(wire::signed_in(&signed_in)))
 }
 

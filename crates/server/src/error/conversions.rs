@@ -55,6 +55,13 @@ impl From<accounts::PasswordError> for Error {
     }
 }
 
+impl From<accounts::proof::ProofTooOld> for Error {
+    fn from(error: accounts::proof::ProofTooOld) -> Self {
+        let code = crate::actions::accounts::RECENT_PROOF_REQUIRED;
+        Self::new(StatusCode::FORBIDDEN, code, sentence(error))
+    }
+}
+
 impl From<apps::InviteRefusal> for Error {
     fn from(refusal: apps::InviteRefusal) -> Self {
         use apps::InviteRefusal as Refusal;

@@ -9,6 +9,8 @@ pub(super) use crate::extract::credentials::{SESSION_COOKIE, cookie};
 pub(super) const FORM_COOKIE: &str = "vestibule_form";
 /// What the last step has to say, once.
 pub(super) const FLASH_COOKIE: &str = "vestibule_flash";
+/// A sign-in that waits for its second factor.
+pub(super) const SECOND_STEP_COOKIE: &str = "vestibule_second_step";
 /// The chosen colors.
 pub(super) const THEME_COOKIE: &str = "vestibule_theme";
 

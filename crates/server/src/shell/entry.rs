@@ -151,6 +151,7 @@ pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response
     let credentials = Credentials {
         login: login.to_owned(),
         password: fields.secret("password"),
+        otp: None,
         peer: visit.peer,
         device: visit.known_device.clone(),
     };
@@ -162,7 +163,7 @@ pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response
     )
     .await
     {
-        Ok(signed_in) => visit.go_signed_in(&next, &signed_in).await,
+        Ok(finished) => visit.go_on(&next, finished).await,
         Err(error) if errors::belongs_to_form(&error) => {
             let page = sign_in_form(&visit, &next, login, Some(error.message.to_string()));
             Ok(again(visit.show_door(error.status, &page), &error))
@@ -193,10 +194,10 @@ pub(super) async fn link(visit: Visit, Query(query): Query<Token>) -> Result<Res
 
 /// `POST /link`.
 pub(super) async fn redeem_link(Posted { visit, fields }: Posted) -> Result<Response, Error> {
-    let signed_in =
+    let finished =
         actions::sign_in_by_link(&visit.context, fields.get("token"), &visit.device).await?;
     visit
-        .go_signed_in(&Next::parse(fields.get("next")), &signed_in)
+        .go_on(&Next::parse(fields.get("next")), finished)
         .await
 }
 

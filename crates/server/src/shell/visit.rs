@@ -9,7 +9,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use super::{
-    cookies::{self, FLASH_COOKIE, FORM_COOKIE, Kept, SESSION_COOKIE, THEME_COOKIE, cookie},
+    cookies::{
+        self, FLASH_COOKIE, FORM_COOKIE, Kept, SECOND_STEP_COOKIE, SESSION_COOKIE, THEME_COOKIE,
+        cookie,
+    },
     device, form,
     next::Next,
     page::{Apps, Page, Theme, html_beside},
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     Context, Error, Peer,
-    actions::accounts::{self, SignedIn},
+    actions::accounts::{self, Finished, Pending, SignedIn},
     extract::{Caller, credentials::known_device},
     known_device::{self, KnownDevice},
     random,
@@ -175,6 +178,34 @@ impl Visit {
                 FLASH_COOKIE,
                 &sealed,
                 Kept::Seconds(60),
+            ),
+        );
+        response
+    }
+
+    /// Goes on after the first factor of a sign-in: to where the person wanted, or to the second step.
+    pub(super) async fn go_on(&self, next: &Next, finished: Finished) -> Result<Response, Error> {
+        match finished {
+            Finished::SignedIn(signed_in) => self.go_signed_in(next, &signed_in).await,
+            Finished::SecondFactor(pending) => Ok(self.go_to_second_step(next, &pending)),
+        }
+    }
+
+    /// Asks for the second factor. What waits for it is kept in a cookie of this browser alone.
+    fn go_to_second_step(&self, next: &Next, pending: &Pending) -> Response {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("next", next.as_str())
+            .finish();
+        let mut response = go(&format!("/signin/second-factor?{query}"));
+        let left = pending.expires_at.as_second() - self.page.now.as_second();
+        let value = pending.token.expose();
+        add_cookie(
+            &mut response,
+            cookies::set(
+                &self.context.config,
+                SECOND_STEP_COOKIE,
+                value,
+                Kept::Seconds(left),
             ),
         );
         response

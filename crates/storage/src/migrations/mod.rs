@@ -4,6 +4,7 @@ mod first;
 mod identities;
 mod issuer_accounts;
 mod schema;
+mod session_proof;
 
 use crate::{Error, tx::Connection, tx::Tx};
 
@@ -22,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     first::migration,
     issuer_accounts::migration,
     identities::migration,
+    session_proof::migration,
 ];
 
 /// The newest schema version this program knows.

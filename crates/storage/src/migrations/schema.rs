@@ -181,6 +181,13 @@ impl Columns {
         })
     }
 
+    /// A number that rows have from the beginning, also those that were there before the column.
+    pub(super) fn number_from(&mut self, name: &'static str, default: i64) -> &mut Self {
+        self.add(name, |column| {
+            column.big_integer().not_null().default(default);
+        })
+    }
+
     pub(super) fn maybe_number(&mut self, name: &'static str) -> &mut Self {
         self.add(name, |column| {
             column.big_integer();

@@ -76,6 +76,8 @@ kinds! {
     SessionStarted = "session.started",
     /// A session ended; the subject is its id.
     SessionEnded = "session.ended",
+    /// The person behind a session proved once more who they are; the subject is its id.
+    SessionProven = "session.proven",
     /// An app was made; the subject is its id, as for all `App…` kinds.
     AppCreated = "app.created",
     /// Who may open an app changed.

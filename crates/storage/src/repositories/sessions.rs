@@ -1,6 +1,6 @@
 //! Sessions.
 
-use ::accounts::{EndReason, Ended, Session, SessionOrigin};
+use ::accounts::{EndReason, Ended, Methods, Session, SessionOrigin};
 use ids::{AccountId, SessionId, WorkspaceId};
 use jiff::Timestamp;
 use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, Query};
@@ -9,7 +9,7 @@ use super::{Window, changed, digest, is, millis, optional_millis};
 use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "session";
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "id",
     "account",
     "created_by",
@@ -21,6 +21,8 @@ const COLUMNS: [&str; 11] = [
     "expires_at",
     "ended_at",
     "end_reason",
+    "amr",
+    "authenticated_at",
 ];
 
 /// The sessions.
@@ -50,6 +52,8 @@ impl Sessions<'_> {
                 millis(session.expires_at),
                 optional_millis(session.ended.map(|ended| ended.at)),
                 session.ended.map(|ended| ended.reason.as_str()).into(),
+                session.amr.to_string().into(),
+                millis(session.authenticated_at),
                 token_digest.map(|bytes| bytes.to_vec()).into(),
             ]);
         self.0.execute(&insert).map(drop)
@@ -76,6 +80,18 @@ impl Sessions<'_> {
             TABLE,
             ["last_seen_at", "idle_expires_at"],
             [millis(last_seen_at), millis(idle_expires_at)],
+            is("id", id.as_uuid()).add(Expr::col("ended_at").is_null()),
+        )?;
+        changed(rows, TABLE)
+    }
+
+    /// Notes that the person behind a session proved once more who they are. One that has ended stays as it is and is
+    /// [`Error::NotFound`].
+    pub fn prove(&mut self, id: SessionId, amr: Methods, at: Timestamp) -> Result<(), Error> {
+        let rows = self.0.update(
+            TABLE,
+            ["amr", "authenticated_at"],
+            [amr.to_string().into(), millis(at)],
             is("id", id.as_uuid()).add(Expr::col("ended_at").is_null()),
         )?;
         changed(rows, TABLE)
@@ -213,5 +229,7 @@ fn read(row: &Row<'_>) -> Result<Session, Error> {
                 reason: reason.unwrap_or(EndReason::Revoked),
             })
         },
+        amr: cells.parsed(Methods::from_text)?,
+        authenticated_at: cells.time()?,
     })
 }

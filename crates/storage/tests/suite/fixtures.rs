@@ -54,6 +54,8 @@ pub(crate) fn session(account: AccountId) -> Session {
         account,
         created_by: SessionOrigin::Password,
         device: "Firefox on Linux".into(),
+        amr: accounts::Methods::passkey(true, true),
+        authenticated_at: later(60),
         active_workspace: None,
         created_at: t0(),
         last_seen_at: t0(),

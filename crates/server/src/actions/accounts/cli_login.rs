@@ -117,9 +117,12 @@ async fn decide(
         context,
         token,
         caller.account.id,
+        caller.session.amr,
         SessionOrigin::Cli,
         &request.device,
     );
+    // Confirming is no proof: the browser may have been signed in long ago.
+    new.session.authenticated_at = caller.session.authenticated_at;
     new.session.ended = ended;
     context
         .change(move |change: &mut Change<'_>| {

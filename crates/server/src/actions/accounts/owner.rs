@@ -1,6 +1,6 @@
 //! The first start: an owner without a password, and the link that completes the account.
 
-use accounts::{Account, Role, SessionOrigin};
+use accounts::{Account, Method, Methods, Role, SessionOrigin};
 use ids::AccountId;
 use storage::EventKind;
 
@@ -114,10 +114,8 @@ pub async fn complete_setup(
     }
     let account = account.hash(context).await?;
     let now = context.now();
-    let (milliseconds, bytes) = random::id_parts(now);
-    let device = device.to_owned();
-    let placeholder = AccountId::new(milliseconds, bytes);
-    let new = NewSession::prepare(context, placeholder, SessionOrigin::Link, &device);
+    let password = Methods::one(Method::Password);
+    let new = NewSession::prepare_for_anybody(context, password, SessionOrigin::Link, device);
     let (session, owner) = context
         .change(move |change| {
             let id = links::redeem(change, digest, Purpose::Setup, now)?;

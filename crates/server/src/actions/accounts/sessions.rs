@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::{Account, EndReason, Ended, Session, SessionOrigin};
+use accounts::{Account, EndReason, Ended, Methods, Session, SessionOrigin};
 use ids::{AccountId, SessionId};
 use secret::SecretString;
 use storage::EventKind;
@@ -33,17 +33,31 @@ impl NewSession {
     pub(super) fn prepare(
         context: &Context,
         account: AccountId,
+        amr: Methods,
         origin: SessionOrigin,
         device: &str,
     ) -> Self {
         let token = OpaqueToken::generate(OpaqueKind::Session, random::bytes());
-        Self::with_token(context, token, account, origin, device)
+        Self::with_token(context, token, account, amr, origin, device)
+    }
+
+    /// The same before it is known whose session it will be; see [`Self::for_account`].
+    pub(super) fn prepare_for_anybody(
+        context: &Context,
+        amr: Methods,
+        origin: SessionOrigin,
+        device: &str,
+    ) -> Self {
+        let (milliseconds, bytes) = random::id_parts(context.now());
+        let nobody = AccountId::new(milliseconds, bytes);
+        Self::prepare(context, nobody, amr, origin, device)
     }
 
     pub(super) fn with_token(
         context: &Context,
         token: OpaqueToken,
         account: AccountId,
+        amr: Methods,
         origin: SessionOrigin,
         device: &str,
     ) -> Self {
@@ -53,6 +67,7 @@ impl NewSession {
         let new = accounts::NewSession {
             id,
             account,
+            amr,
             origin,
             device,
         };

@@ -1,11 +1,13 @@
 //! Signing in by password or by a one-time link.
 
-use accounts::{Account, SessionOrigin};
+use accounts::{Account, Methods, SessionOrigin};
 use ids::AccountId;
 use secret::SecretString;
 
 use super::{
-    SignedIn, links,
+    Finished, FirstFactor, SignedIn,
+    finish::{Step, finish_sign_in},
+    links,
     links::{NewLink, Purpose},
     passwords,
     sessions::NewSession,
@@ -19,22 +21,45 @@ pub struct Credentials {
     pub login: String,
     /// The password as typed.
     pub password: SecretString,
+    /// A code of the second factor, from those who cannot be asked for it in a second step.
+    pub otp: Option<SecretString>,
     /// Where the request came from.
     pub peer: Peer,
     /// What the browser says about itself.
     pub device: Option<KnownDevice>,
 }
 
-/// Signs in by password. Unknown, wrong and inactive are answered alike in status, text and time: a hash is always
-/// computed, against a dummy when there is no account.
+/// Signs in by password, as far as that leads. Unknown, wrong and inactive are answered alike in status, text and
+/// time: a hash is always computed, against a dummy when there is no account.
 pub async fn sign_in(
     context: &Context,
     credentials: Credentials,
     device: &str,
     origin: SessionOrigin,
-) -> Result<SignedIn, Error> {
+) -> Result<Finished, Error> {
     let account = check_password(context, credentials).await?;
-    begin(context, account, device, origin).await
+    finish_sign_in(context, account, FirstFactor::Password, device, origin).await
+}
+
+/// Signs in by password and, where the account asks for one, the code beside it: the way of programs, which are not
+/// asked in a second step.
+pub async fn sign_in_at_once(
+    context: &Context,
+    credentials: Credentials,
+    device: &str,
+    origin: SessionOrigin,
+) -> Result<SignedIn, Error> {
+    let (account, amr) = prove(context, credentials).await?;
+    begin(context, account, amr, device, origin).await
+}
+
+/// The account whose login, password and second factor these are, and what they amount to.
+pub(super) async fn prove(
+    context: &Context,
+    credentials: Credentials,
+) -> Result<(Account, Methods), Error> {
+    let account = check_password(context, credentials).await?;
+    Ok((account, FirstFactor::Password.methods()))
 }
 
 /// The account whose login and password these are.
@@ -85,13 +110,14 @@ async fn find(context: &Context, login: &str) -> Result<Option<Account>, Error> 
 }
 
 /// Begins a session for somebody who has proven who they are.
-pub(super) async fn begin(
+async fn begin(
     context: &Context,
     account: Account,
+    amr: Methods,
     device: &str,
     origin: SessionOrigin,
 ) -> Result<SignedIn, Error> {
-    let new = NewSession::prepare(context, account.id, origin, device);
+    let new = NewSession::prepare(context, account.id, amr, origin, device);
     let id = account.id;
     let new = context
         .change(move |change| {
@@ -123,21 +149,15 @@ pub async fn is_sign_in_link_open(context: &Context, token: &str) -> Result<bool
     links::is_open(context, token, Purpose::SignIn).await
 }
 
-/// Signs in by a one-time link.
+/// Signs in by a one-time link, as far as that leads. The link is used up either way.
 pub async fn sign_in_by_link(
     context: &Context,
     token: &str,
     device: &str,
-) -> Result<SignedIn, Error> {
+) -> Result<Finished, Error> {
     let (digest, now) = (links::digest(token)?, context.now());
-    let (milliseconds, bytes) = crate::random::id_parts(now);
-    let new = NewSession::prepare(
-        context,
-        AccountId::new(milliseconds, bytes),
-        SessionOrigin::Link,
-        device,
-    );
-    let (new, account) = context
+    let step = Step::prepare(context, FirstFactor::Link, device, SessionOrigin::Link);
+    let (outcome, account) = context
         .change(move |change| {
             let id = links::redeem(change, digest, Purpose::SignIn, now)?;
             let account = change
@@ -145,12 +165,10 @@ pub async fn sign_in_by_link(
                 .find(id)?
                 .filter(|account| account.active)
                 .ok_or_else(links::used_up)?;
-            let new = new.for_account(id);
-            new.insert(change)?;
-            Ok((new, account))
+            Ok((step.take(change, &account)?, account))
         })
         .await?;
-    Ok(new.into_signed_in(account))
+    Ok(outcome.into_finished(account))
 }
 
 pub(super) fn wrong_credentials() -> Error {

@@ -1,11 +1,11 @@
 //! Making an account for oneself, as far as the policy lets one.
 
-use accounts::{Role, SessionOrigin};
+use accounts::{Method, Methods, Role, SessionOrigin};
 use storage::EventKind;
 use token::{OpaqueKind, OpaqueToken};
 
 use super::{NewAccount, SignedIn, invitations, sessions::NewSession};
-use crate::{Context, Error, config::SignUp, random};
+use crate::{Context, Error, config::SignUp};
 
 /// Makes an account and signs it in. With the policy `invite-only` the address must have been invited to an app;
 /// `invite` is the token of the invitation's link, which also proves the address.
@@ -38,11 +38,10 @@ pub async fn sign_up(
         return Err(closed());
     }
     let account = account.hash(context).await?;
-    let (milliseconds, bytes) = random::id_parts(now);
-    let placeholder = ids::AccountId::new(milliseconds, bytes);
     let record = account.record(Role::User, now);
-    let new = NewSession::prepare(context, placeholder, SessionOrigin::Password, device)
-        .for_account(record.id);
+    let password = Methods::one(Method::Password);
+    let origin = SessionOrigin::Password;
+    let new = NewSession::prepare(context, record.id, password, origin, device);
     let (new, record) = context
         .change(move |change| {
             let is_invited = invited(change)?;

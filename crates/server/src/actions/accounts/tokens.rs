@@ -13,7 +13,7 @@ use token::{AccessClaims, Expectations, OpaqueKind, OpaqueToken, TokenType};
 use super::{
     Credentials,
     sessions::NewSession,
-    sign_in::{check_password, wrong_credentials},
+    sign_in::{prove, wrong_credentials},
 };
 use crate::{Change, Context, Error, extract::Caller, random};
 
@@ -49,8 +49,8 @@ pub async fn login(
     credentials: Credentials,
     device: &str,
 ) -> Result<TokenPair, Error> {
-    let account = check_password(context, credentials).await?;
-    let new = NewSession::prepare(context, account.id, SessionOrigin::Password, device);
+    let (account, amr) = prove(context, credentials).await?;
+    let new = NewSession::prepare(context, account.id, amr, SessionOrigin::Password, device);
     let (refresh, record) = new_refresh_token(context, &new.session);
     let id = account.id;
     let (session, expires_at) = context
@@ -67,7 +67,7 @@ pub async fn login(
             Ok((new.session.clone(), record.expires_at))
         })
         .await?;
-    let access = access_token(context, &account, session.id).await?;
+    let access = access_token(context, &account, &session).await?;
     Ok(TokenPair {
         access,
         refresh: refresh.reveal(),
@@ -134,7 +134,7 @@ pub async fn refresh(
                     password: None,
                     ..account
                 },
-                session.id,
+                session,
                 expires_at,
             )))
         })
@@ -143,8 +143,8 @@ pub async fn refresh(
         Ok(exchanged) => exchanged,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    context.caches.forget_session(session);
-    let access = access_token(context, &account, session).await?;
+    context.caches.forget_session(session.id);
+    let access = access_token(context, &account, &session).await?;
     Ok(Ok(TokenPair {
         access,
         refresh: successor.reveal(),
@@ -223,7 +223,7 @@ fn new_refresh_token(context: &Context, session: &Session) -> (OpaqueToken, Refr
 async fn access_token(
     context: &Context,
     account: &Account,
-    session: SessionId,
+    session: &Session,
 ) -> Result<SecretString, Error> {
     let signing = context.signing().await?;
     let now = context.now().as_second();
@@ -249,8 +249,15 @@ async fn access_token(
         jti: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
         iss: issuer(context),
         aud: vec![context.config.issuer.audience.clone()],
-        sid: session,
+        sid: session.id,
         generation: account.generation,
+        amr: session
+            .amr
+            .iter()
+            .map(|method| method.as_str().to_owned())
+            .collect(),
+        acr: Some(session.amr.assurance().as_str().to_owned()),
+        auth_time: Some(session.authenticated_at.as_second()),
     };
     signing
         .key

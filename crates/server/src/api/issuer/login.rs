@@ -56,6 +56,7 @@ async fn login(
     let credentials = Credentials {
         login: form.username,
         password: SecretString::new(form.password),
+        otp: None,
         peer,
         device: known_device(&headers),
     };
