@@ -6,6 +6,7 @@
 
 mod bench;
 mod browser;
+mod interop;
 mod python;
 mod shell;
 mod steps;

@@ -12,12 +12,13 @@ const REQUIREMENTS: &str = "tests/python/requirements.txt";
 /// What ruff and mypy look at.
 const SOURCES: [&str; 3] = ["crates/pysource/dropped", "examples", "tests/python"];
 
-/// The environment's `bin` folder, made when absent or when the pinned requirements changed.
-fn environment() -> Result<PathBuf> {
-    let folder = system::cache("python");
+/// The `bin` folder of the environment `target/<name>`, made when absent or when the pinned requirements changed. Only
+/// wheels are installed, so that nothing is built and nothing of a package runs at installation.
+pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = system::cache(name);
     let marker = folder.join("requirements.txt");
-    let wanted = std::fs::read_to_string(REQUIREMENTS)
-        .with_context(|| format!("could not read {REQUIREMENTS}"))?;
+    let wanted = std::fs::read_to_string(requirements)
+        .with_context(|| format!("could not read {requirements}"))?;
     if std::fs::read_to_string(&marker).ok().as_deref() != Some(&wanted) {
         let _ = std::fs::remove_dir_all(&folder);
         shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context(
@@ -29,8 +30,10 @@ fn environment() -> Result<PathBuf> {
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
             "-r",
-            REQUIREMENTS,
+            requirements,
         ]))?;
         std::fs::write(&marker, wanted)?;
     }
@@ -39,15 +42,17 @@ fn environment() -> Result<PathBuf> {
 
 fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     shell::run(
-        Command::new(environment()?.join(name))
+        Command::new(environment("python", REQUIREMENTS)?.join(name))
             .args(arguments)
             .env("NO_PROXY", "127.0.0.1,localhost"),
     )
 }
 
 pub(crate) fn lint() -> Result<()> {
-    // The sandbox's program is checked, too, but carries no types: it speaks to the kernel through ctypes.
-    let sources = [&SOURCES[..], &["crates/runtime/src/launcher"]].concat();
+    // Checked, too, but not for types: the sandbox's program speaks to the kernel through ctypes, and what the interop
+    // tests import is in environments of their own.
+    let without_types = ["crates/runtime/src/launcher", "tests/interop"];
+    let sources = [&SOURCES[..], &without_types].concat();
     tool("ruff", &[&["check"], &sources[..]].concat())?;
     tool("ruff", &[&["format", "--check"], &sources[..]].concat())
 }

@@ -5,7 +5,7 @@ use postgres_fixture::{PostgresFixture, StartError};
 
 use crate::shell::{self, command};
 use crate::steps::{self, Step};
-use crate::{browser, python, system, tidy};
+use crate::{browser, interop, python, system, tidy};
 
 /// Cheapest first, so that a slip shows early.
 const STEPS: &[Step] = &[
@@ -57,6 +57,11 @@ const STEPS: &[Step] = &[
         name: "python",
         about: "Python tests of the files dropped into apps",
         run: python::tests,
+    },
+    Step {
+        name: "interop",
+        about: "services on the published fastapi-m8 packages, and security-tests-m8",
+        run: interop::tests,
     },
     Step {
         name: "browser",
