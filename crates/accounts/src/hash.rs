@@ -1,4 +1,7 @@
-//! Password hashes: argon2id (RFC 9106) as PHC strings, in memory that is reused.
+//! Password hashes: argon2id (RFC 9106) as PHC strings, in memory that is reused. Hashes of other programs are read
+//! in `stored`, compared, and made anew as ours at the first sign-in.
+
+mod stored;
 
 use std::sync::LazyLock;
 
@@ -12,6 +15,7 @@ use subtle::ConstantTimeEq;
 use crate::{Password, password};
 
 pub use argon2::Block;
+pub use stored::Scheme;
 
 /// What a hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +47,12 @@ pub enum HashError {
         "these argon2id parameters are out of range; memory must be at least 8 KiB for each lane"
     )]
     Parameters,
-    /// A stored hash is no argon2id PHC string.
-    #[error("a stored password hash is damaged")]
+    /// A stored hash is none that is known here.
+    #[error("a stored password hash is damaged or of an unknown kind")]
     Damaged,
+    /// Comparing with a stored hash would take too long or too much memory.
+    #[error("a stored password hash asks for more time or memory than is given here")]
+    TooCostly,
 }
 
 /// What became of a comparison.
@@ -68,8 +75,33 @@ pub fn hash(
     parameters: HashParameters,
     memory: &mut Vec<Block>,
 ) -> Result<SecretString, HashError> {
+    make(password.expose().expose(), salt, parameters, memory)
+}
+
+/// Hashes a password that has just matched, under the parameters of today. It is not held to the rules for new ones:
+/// it has been somebody's password all along.
+pub fn rehash(
+    matching: &SecretString,
+    salt: [u8; 16],
+    parameters: HashParameters,
+    memory: &mut Vec<Block>,
+) -> Result<SecretString, HashError> {
+    make(matching.expose(), salt, parameters, memory)
+}
+
+/// Tells how a stored hash was made, if passwords can be compared with it here. Nothing is computed.
+pub fn scheme(stored: &SecretString, today: HashParameters) -> Result<Scheme, HashError> {
+    Ok(stored::read(stored.expose(), today)?.scheme())
+}
+
+fn make(
+    plain: &str,
+    salt: [u8; 16],
+    parameters: HashParameters,
+    memory: &mut Vec<Block>,
+) -> Result<SecretString, HashError> {
     let params = parameters.params()?;
-    let output = compute(password.expose().expose(), &salt, &params, memory)?;
+    let output = compute(plain, &salt, &params, memory)?;
     let text = PasswordHash {
         algorithm: *ARGON2ID,
         version: Some(Version::V0x13.into()),
@@ -92,27 +124,24 @@ pub fn verify(
     let plain = presented.expose().as_str();
     let is_plausible = password::is_plausible(plain);
     let plain = if is_plausible { plain } else { "" };
-    let today = today.params()?;
+    let params = today.params()?;
     let Some(stored) = stored else {
-        compute(plain, &DUMMY_SALT, &today, memory)?;
+        compute(plain, &DUMMY_SALT, &params, memory)?;
         return Ok(Verdict {
             matches: false,
             outdated: false,
         });
     };
-    let stored = PasswordHash::new(stored.expose()).map_err(|_| HashError::Damaged)?;
-    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
-        return Err(HashError::Damaged);
-    };
-    if stored.algorithm != *ARGON2ID || expected.len() != OUTPUT_BYTES {
-        return Err(HashError::Damaged);
+    let stored = stored::read(stored.expose(), today)?;
+    let output = stored.compute(plain, memory)?;
+    if memory.len() > params.block_count() {
+        // A hash from elsewhere may have taken more than ours do; threads do not keep that.
+        memory.truncate(params.block_count());
+        memory.shrink_to_fit();
     }
-    let params = Params::try_from(&stored).map_err(|_| HashError::Damaged)?;
-    let output = compute(plain, salt, &params, memory).map_err(|_| HashError::Damaged)?;
-    let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
     Ok(Verdict {
-        matches: is_plausible && bool::from(output.ct_eq(expected.as_bytes())),
-        outdated: costs(&params) != costs(&today),
+        matches: is_plausible && bool::from(output.ct_eq(stored.expected())),
+        outdated: !stored.is_of_today(&params),
     })
 }
 
@@ -268,6 +297,7 @@ mod tests {
             "",
             "x",
             "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
+            "$5$rounds=5000$salt$hash",
             "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
         ] {
             let verdict = verify(

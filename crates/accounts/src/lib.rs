@@ -5,6 +5,7 @@
 mod account;
 mod authority;
 mod avatar;
+mod challenge;
 mod email;
 mod hash;
 mod identity;
@@ -21,8 +22,9 @@ mod username;
 pub use account::{Account, PASSWORD_PROVIDER, PENDING_PREFIX, Role, UnknownRole};
 pub use authority::{Actor, AuthorityRefusal, Consequence, Standing, change_standing};
 pub use avatar::{Avatar, AvatarError};
+pub use challenge::{Challenge, ChallengeInvalid, ChallengePurpose};
 pub use email::{Email, EmailError};
-pub use hash::{Block, HashError, HashParameters, Verdict, hash, verify};
+pub use hash::{Block, HashError, HashParameters, Scheme, Verdict, hash, rehash, scheme, verify};
 pub use identity::{
     Identity, LINK_PROOF_AGE, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal,
     SubjectError, Told, WaitingLink, WaysIn, decide as decide_social, may_link,

@@ -164,7 +164,8 @@ impl Caches {
             EventKind::InviteChanged
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
-            | EventKind::IdentityUnlinked => {}
+            | EventKind::IdentityUnlinked
+            | EventKind::MailShown => {}
             EventKind::Unknown => self.forget_all(),
         }
         // Last: whoever looks now finds the change.
@@ -177,7 +178,8 @@ impl Caches {
             | EventKind::InviteChanged
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
-            | EventKind::IdentityUnlinked => {}
+            | EventKind::IdentityUnlinked
+            | EventKind::MailShown => {}
             _ => self.announce_change(),
         }
     }

@@ -26,9 +26,7 @@ mod tx;
 
 pub use error::Error;
 pub use repositories::{
-    Accounts, Apps, Event, EventKind, Events, Expected, ExternalToken, ExternalTokens, Group,
-    Groups, Identities, Invites, KeyState, Keys, Kv, KvLimits, Link, Links, Members, Page, Put,
-    RefreshTokens, Releases, Sessions, SigningKey, Window,
+    Accounts, Apps, Challenges, Event, EventKind, Events, Expected, ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, KeyState, Keys, Kv, KvLimits, Link, Links, Mail, MailState, Members, Outbox, Page, Put, RefreshTokens, Releases, Sessions, SignUp, SignUps, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

@@ -274,6 +274,19 @@ impl Tx {
     /// Tokens of outside providers that sessions hold.
     pub const fn external_tokens(&mut self) -> repo::ExternalTokens<'_> {
         repo::ExternalTokens(self)
+    /// Mailed proofs that are under way.
+    pub const fn challenges(&mut self) -> repo::Challenges<'_> {
+        repo::Challenges(self)
+    }
+
+    /// Sign-ups whose address is not proven yet.
+    pub const fn sign_ups(&mut self) -> repo::SignUps<'_> {
+        repo::SignUps(self)
+    }
+
+    /// Mail to be sent.
+    pub const fn outbox(&mut self) -> repo::Outbox<'_> {
+        repo::Outbox(self)
     }
 
     /// Signing keys.

@@ -22,17 +22,29 @@ pub enum OpaqueKind {
     Handoff,
     /// The secret with which a command line asks whether its browser sign-in was approved.
     CliLogin,
+    /// A mailed proof of an address. Clients know this prefix and the two that follow.
+    VerifyEmail,
+    /// A mailed right to set a new password.
+    ResetPassword,
+    /// A mailed proof of the address that an account is to change to.
+    ChangeEmail,
+    /// A right to take a change of address back, mailed to the address before it.
+    UndoEmailChange,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Session,
         Self::Refresh,
         Self::Link,
         Self::Invite,
         Self::Handoff,
         Self::CliLogin,
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ChangeEmail,
+        Self::UndoEmailChange,
     ];
 
     /// The prefix of the token's text.
@@ -44,6 +56,10 @@ impl OpaqueKind {
             Self::Invite => "vst_i_",
             Self::Handoff => "vst_h_",
             Self::CliLogin => "vst_c_",
+            Self::VerifyEmail => "m8vfy_",
+            Self::ResetPassword => "m8rst_",
+            Self::ChangeEmail => "m8eml_",
+            Self::UndoEmailChange => "vst_u_",
         }
     }
 }

@@ -3,6 +3,7 @@
 mod first;
 mod identities;
 mod issuer_accounts;
+mod mail;
 mod schema;
 mod session_proof;
 
@@ -24,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     issuer_accounts::migration,
     identities::migration,
     session_proof::migration,
+    mail::migration,
 ];
 
 /// The newest schema version this program knows.

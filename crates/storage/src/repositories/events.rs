@@ -94,6 +94,8 @@ kinds! {
     InviteChanged = "invite.changed",
     /// Another key signs; the subject is its id.
     KeyRotated = "key.rotated",
+    /// Somebody who runs the server looked at a mailed link; the subject is the message's id.
+    MailShown = "mail.shown",
 }
 
 impl Events<'_> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apps;
+mod challenges;
 mod events;
 mod external_tokens;
 mod groups;
@@ -11,12 +12,15 @@ mod keys;
 mod kv;
 mod links;
 mod members;
+mod outbox;
 mod refresh_tokens;
 mod releases;
 mod sessions;
+mod sign_ups;
 
 pub use accounts::{Accounts, Page, Window};
 pub use apps::Apps;
+pub use challenges::Challenges;
 pub(crate) use events::latest as latest_event;
 pub use events::{Event, EventKind, Events};
 pub use external_tokens::{ExternalToken, ExternalTokens};
@@ -27,9 +31,11 @@ pub use keys::{KeyState, Keys, SigningKey};
 pub use kv::{Expected, Kv, KvLimits, Put};
 pub use links::{Link, Links};
 pub use members::Members;
+pub use outbox::{Mail, MailState, Outbox};
 pub use refresh_tokens::RefreshTokens;
 pub use releases::Releases;
 pub use sessions::Sessions;
+pub use sign_ups::{SignUp, SignUps};
 
 use jiff::Timestamp;
 use sea_query::{Cond, Condition, Expr, ExprTrait};

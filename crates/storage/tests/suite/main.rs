@@ -30,5 +30,6 @@ mod events;
 mod fixtures;
 mod identities;
 mod kv;
+mod mail;
 mod schema;
 mod sessions;

@@ -37,11 +37,12 @@ pub(super) async fn renew(
     stored: Option<SecretString>,
     password: SecretString,
 ) -> Result<(), Error> {
-    // A password from before today's rules stays hashed as it is.
-    let Ok(password) = Password::parse(password, &[]) else {
-        return Ok(());
-    };
-    let hashed = hash(context, password).await?;
+    let (parameters, salt) = (parameters(&context.config.accounts), random::bytes());
+    let hashed = context
+        .hasher
+        .run(move |memory| accounts::rehash(&password, salt, parameters, memory))
+        .await?
+        .map_err(|cause| Error::internal(&cause))?;
     context
         .change(move |change| {
             let account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
