@@ -274,6 +274,8 @@ impl Tx {
     /// Tokens of outside providers that sessions hold.
     pub const fn external_tokens(&mut self) -> repo::ExternalTokens<'_> {
         repo::ExternalTokens(self)
+    }
+
     /// Mailed proofs that are under way.
     pub const fn challenges(&mut self) -> repo::Challenges<'_> {
         repo::Challenges(self)
