@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{RawConfig, settings};
+use super::{RawConfig, providers, settings};
 
 /// One line of `config explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
     /// Dotted key.
-    pub key: &'static str,
+    pub key: String,
     /// The value in force; secrets are masked.
     pub value: String,
     /// Where it came from.
@@ -28,12 +28,24 @@ impl RawConfig {
                 None => (setting.default.to_owned(), "default".to_owned()),
             };
             Explained {
-                key: setting.key,
+                key: setting.key.to_owned(),
                 value,
                 source,
             }
         };
-        settings().map(explain).collect()
+        let of_provider =
+            |(key, setting, value, source): (&str, &super::Setting, &str, &super::Source)| {
+                let value = if setting.secret { "********" } else { value };
+                Explained {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    source: source.to_string(),
+                }
+            };
+        settings()
+            .map(explain)
+            .chain(self.provider_values().map(of_provider))
+            .collect()
     }
 }
 
@@ -49,8 +61,8 @@ pub fn reference_page() -> String {
          `vestibule config explain` shows every value and where it came from.\n",
     );
     let mut section = None;
-    for setting in settings() {
-        let (name, _) = setting.key.split_once('.').unwrap_or(("", setting.key));
+    for setting in settings().chain(providers::PROVIDER_SETTINGS) {
+        let (name, _) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));
         if section != Some(name) {
             section = Some(name);
             let title = if name.is_empty() {

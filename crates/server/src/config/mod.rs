@@ -11,6 +11,8 @@ mod issuer;
 mod keys;
 mod kv;
 mod log;
+mod provider_file;
+mod providers;
 mod raw;
 mod server;
 pub(crate) mod setting;
@@ -25,6 +27,10 @@ pub use issuer::{Issuer, TokenAlgorithm, TokenMode};
 pub use keys::Keys;
 pub use kv::Kv;
 pub use log::{Log, LogFormat, LogLevel};
+pub use providers::{
+    ClientAuth, Definition, EmailFields, OutsideSignIn, Prefixes, Protocol, Provider, Schemes,
+    UserFields,
+};
 pub use raw::{ConfigErrors, Mistake, RawConfig, Source, Sources};
 pub use server::{AdminListen, Domain, Server};
 pub use setting::{Setting, Span, Within};
@@ -40,6 +46,10 @@ pub struct Config {
     pub accounts: Accounts,
     /// Access and refresh tokens.
     pub issuer: Issuer,
+    /// How people come back from outside providers of identities.
+    pub outside: OutsideSignIn,
+    /// The providers that people may sign in by, in the order of their names.
+    pub providers: Vec<Provider>,
     /// Published apps.
     pub apps: Apps,
     /// The key-value store.
@@ -62,6 +72,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         Database::SETTINGS,
         Accounts::SETTINGS,
         Issuer::SETTINGS,
+        OutsideSignIn::SETTINGS,
         Apps::SETTINGS,
         Kv::SETTINGS,
         Log::SETTINGS,
@@ -84,6 +95,15 @@ impl Config {
         // Every section is read before the first `?`, so that all mistakes are found.
         let (server, database) = (Server::read(raw), Database::read(raw));
         let (accounts, issuer) = (Accounts::read(raw), Issuer::read(raw));
+        let outside = OutsideSignIn::read(raw);
+        let providers_dir = match (&outside, &server) {
+            (Some(outside), Some(server)) => outside
+                .providers_dir
+                .clone()
+                .or_else(|| Some(server.data_dir.join("providers"))),
+            _ => None,
+        };
+        let providers = providers::read(raw, providers_dir.as_deref());
         let (apps, kv, log, keys) = (
             Apps::read(raw),
             Kv::read(raw),
@@ -102,6 +122,8 @@ impl Config {
             database: database?,
             accounts: accounts?,
             issuer: issuer?,
+            outside: outside?,
+            providers,
             apps: apps?,
             kv: kv?,
             log: log?,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use super::{
+    providers,
     setting::{Setting, Value, environment_name},
     settings,
 };
@@ -100,7 +101,8 @@ impl std::error::Error for ConfigErrors {}
 /// Settings as written, all optional, with their sources.
 #[derive(Debug)]
 pub struct RawConfig {
-    values: BTreeMap<&'static str, (String, Source)>,
+    /// By dotted key; those of providers, whose names we do not know beforehand, by theirs too.
+    values: BTreeMap<String, (String, Source)>,
     mistakes: Vec<Mistake>,
 }
 
@@ -132,11 +134,23 @@ impl RawConfig {
             match value {
                 toml::Value::Table(section) => {
                     for (key, value) in section {
-                        self.read_file_value(path, &format!("{name}.{key}"), value);
+                        self.read_file_entry(path, &format!("{name}.{key}"), value);
                     }
                 }
                 value => self.read_file_value(path, &name, value),
             }
+        }
+    }
+
+    /// An entry of a section: a value, or the section of one provider.
+    fn read_file_entry(&mut self, path: &std::path::Path, key: &str, value: toml::Value) {
+        match value {
+            toml::Value::Table(provider) if key.starts_with("provider.") => {
+                for (field, value) in provider {
+                    self.read_file_value(path, &format!("{key}.{field}"), value);
+                }
+            }
+            value => self.read_file_value(path, key, value),
         }
     }
 
@@ -165,10 +179,7 @@ impl RawConfig {
             {
                 continue;
             }
-            let key = name
-                .trim_start_matches("VESTIBULE_")
-                .replace("__", ".")
-                .to_lowercase();
+            let key = key_of(name);
             if is_key(&key) && (environment_name(&key) == *name) {
                 self.set(&key, value.clone(), Source::Environment(name.clone()), name);
             } else {
@@ -180,9 +191,9 @@ impl RawConfig {
 
     /// Notes a value. `place` tells the reader of a mistake where to look.
     fn set(&mut self, key: &str, value: String, source: Source, place: &str) {
-        if let Some(setting) = settings().find(|setting| setting.key == key) {
-            self.values.insert(setting.key, (value, source));
-        } else if let Some(setting) = secret_of_file_key(key) {
+        if is_setting(key) {
+            self.values.insert(key.to_owned(), (value, source));
+        } else if let Some(key_of_secret) = secret_of_file_key(key) {
             let path = PathBuf::from(value);
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
@@ -191,7 +202,7 @@ impl RawConfig {
                         path,
                     };
                     self.values
-                        .insert(setting.key, (text.trim().to_owned(), source));
+                        .insert(key_of_secret.to_owned(), (text.trim().to_owned(), source));
                 }
                 Err(error) => {
                     let path = path.display();
@@ -199,7 +210,9 @@ impl RawConfig {
                 }
             }
         } else {
-            let hint = nearest(key, settings().map(|setting| setting.key));
+            let fields = provider_keys(key);
+            let known = settings().map(|setting| setting.key);
+            let hint = nearest(key, known.chain(fields.iter().map(String::as_str)));
             self.mistake(format!("{place}: unknown key {key}{hint}"));
         }
     }
@@ -239,6 +252,32 @@ impl RawConfig {
             .map(|(value, source)| (value.as_str(), source))
     }
 
+    /// The providers that something is set for, by name.
+    pub(super) fn provider_names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self
+            .values
+            .keys()
+            .filter_map(|key| key.strip_prefix("provider.")?.split_once('.'))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// What is set of providers, by key.
+    pub(super) fn provider_values(
+        &self,
+    ) -> impl Iterator<Item = (&str, &'static Setting, &str, &Source)> {
+        self.values.iter().filter_map(|(key, (value, source))| {
+            Some((
+                key.as_str(),
+                providers::find_setting(key)?,
+                value.as_str(),
+                source,
+            ))
+        })
+    }
+
     pub(super) fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
@@ -247,22 +286,62 @@ impl RawConfig {
         ConfigErrors(self.mistakes)
     }
 
-    fn mistake(&mut self, text: String) {
+    pub(super) fn mistake(&mut self, text: String) {
         self.mistakes.push(Mistake(text));
     }
 }
 
-fn secret_of_file_key(key: &str) -> Option<&'static Setting> {
+/// The dotted key that an environment variable of ours stands for. Names of providers may have hyphens, which variables
+/// cannot: they are written with `_` there.
+fn key_of(variable: &str) -> String {
+    let key = variable
+        .trim_start_matches("VESTIBULE_")
+        .replace("__", ".")
+        .to_lowercase();
+    match key.splitn(3, '.').collect::<Vec<_>>()[..] {
+        ["provider", name, field] => format!("provider.{}.{field}", name.replace('_', "-")),
+        _ => key,
+    }
+}
+
+fn find_setting(key: &str) -> Option<&'static Setting> {
+    settings()
+        .find(|setting| setting.key == key)
+        .or_else(|| providers::find_setting(key))
+}
+
+fn is_setting(key: &str) -> bool {
+    find_setting(key).is_some()
+}
+
+/// The key of the secret that a key ending in `_file` names the file of.
+fn secret_of_file_key(key: &str) -> Option<&str> {
     let key = key.strip_suffix("_file")?;
-    settings().find(|setting| setting.secret && setting.key == key)
+    find_setting(key)
+        .filter(|setting| setting.secret)
+        .map(|_| key)
 }
 
 fn is_key(key: &str) -> bool {
-    settings().any(|setting| setting.key == key) || secret_of_file_key(key).is_some()
+    is_setting(key) || secret_of_file_key(key).is_some()
+}
+
+/// What could be set of the provider that a key names.
+fn provider_keys(key: &str) -> Vec<String> {
+    let name = key
+        .strip_prefix("provider.")
+        .and_then(|rest| rest.split_once('.'));
+    let Some((name, _)) = name else {
+        return Vec::new();
+    };
+    let fields = providers::PROVIDER_SETTINGS.iter();
+    fields
+        .map(|setting| setting.key.replace("<name>", name))
+        .collect()
 }
 
 /// `; did you mean …?` when a known name is close.
-fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|name| (strsim::normalized_damerau_levenshtein(wrong, name), name))
         .filter(|(likeness, _)| *likeness > 0.6)

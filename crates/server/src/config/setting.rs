@@ -29,7 +29,8 @@ impl Setting {
 
 /// The environment variable that stands for a dotted key.
 pub(crate) fn environment_name(key: &str) -> String {
-    format!("VESTIBULE_{}", key.replace('.', "__").to_uppercase())
+    let name = key.replace('.', "__").replace('-', "_");
+    format!("VESTIBULE_{}", name.to_uppercase())
 }
 
 /// A type that a setting may have.

@@ -70,7 +70,7 @@ pub(crate) fn explain(serving: &Serving, output: Output) -> Outcome {
     output.result(&as_json, |_| {
         let rows: Vec<_> = rows
             .iter()
-            .map(|row| vec![row.key.to_owned(), row.value.clone(), row.source.clone()])
+            .map(|row| vec![row.key.clone(), row.value.clone(), row.source.clone()])
             .collect();
         table(&["SETTING", "VALUE", "SOURCE"], &rows);
     });
