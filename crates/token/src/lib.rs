@@ -6,6 +6,7 @@
 //! - [`OpaqueToken`]: sessions, refresh tokens, links and invitations, of which only a digest is kept.
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
+//! - [`rotation`]: when a signing key may sign, and when it may go.
 //! - [`sealed`]: secrets at rest and cookies that cannot be forged.
 //!
 //! No I/O and no clock. Randomness is an argument, except where a key pair is generated or ECDSA signs: there the
@@ -19,6 +20,7 @@ mod key;
 mod master;
 mod opaque;
 mod pem;
+pub mod rotation;
 pub mod sealed;
 mod verify;
 pub mod viewer;
