@@ -32,7 +32,7 @@ use crate::{Context, Error};
 const IDLE: Duration = Duration::from_mins(15);
 
 /// How long the database may take to answer while what is kept is not believed.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One kind of record by its key. Absence is kept too, so that probing costs no database read.
 pub(crate) struct Records<K, V> {
@@ -165,7 +165,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown => {}
+            | EventKind::MailShown
+            | EventKind::ApiKeyChanged => {}
             EventKind::Unknown => self.forget_all(),
         }
         // Last: whoever looks now finds the change.
@@ -179,7 +180,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown => {}
+            | EventKind::MailShown
+            | EventKind::ApiKeyChanged => {}
             _ => self.announce_change(),
         }
     }
