@@ -3,7 +3,6 @@
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
 mod account;
-pub mod api_key;
 mod authority;
 mod avatar;
 mod challenge;
@@ -13,8 +12,8 @@ mod identity;
 mod lifetime;
 mod password;
 pub mod proof;
-pub mod quota;
 pub mod refresh;
+pub mod service;
 mod session;
 mod sign_out;
 mod sign_up;
@@ -34,6 +33,7 @@ pub use identity::{
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
 pub use password::{Password, PasswordError};
 pub use proof::{Assurance, Method, Methods};
+pub use service::{Scopes, Service};
 pub use session::{EndReason, Ended, RefreshToken, Session, SessionOrigin};
 pub use sign_out::{Sessions, SignOut};
 pub use sign_up::{PresentedInvite, SignUpDecision, SignUpPolicy};

@@ -3,8 +3,10 @@
 //! Ids are UUID version 7 (RFC 9562 §5.7), so they sort by creation time. Nothing here reads a clock or makes
 //! randomness: both come in as values.
 
+mod service;
 mod slug;
 
+pub use service::{ServiceId, ServiceIdError};
 pub use slug::{Slug, SlugError};
 
 use std::{fmt, str::FromStr};
@@ -78,8 +80,6 @@ ids! {
     GroupId, "share group id";
     /// An invitation of one mail address to one app.
     InviteId, "invite id";
-    /// A key with which programs act for an account.
-    ApiKeyId, "API key id";
 }
 
 #[cfg(test)]

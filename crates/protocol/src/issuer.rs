@@ -1,7 +1,9 @@
 //! The issuer's area, `/user`: the wire that services and their front ends expect.
 
+mod private;
 mod users;
 
+pub use private::{ServiceToken, ServiceTokenRequest};
 pub use users::{
     Activity, Listed, Message, ModelActivity, ProfileUpdated, SessionPublic, UserPublic,
     UsersActivity,

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use accounts::{Account, Session};
+use accounts::{Account, Service, Session};
 use apps::{App, Member};
 use ids::{AccountId, AppId, SessionId, Slug};
 use moka::sync::Cache;
@@ -26,13 +26,13 @@ use serde::Deserialize;
 use storage::{Event, EventKind};
 use tokio::sync::watch;
 
-use crate::{Context, Error};
+use crate::{Context, Error, actions::services::Registry};
 
 /// Entries that nobody used for this long are dropped, to bound memory.
 const IDLE: Duration = Duration::from_mins(15);
 
 /// How long the database may take to answer while what is kept is not believed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One kind of record by its key. Absence is kept too, so that probing costs no database read.
 pub(crate) struct Records<K, V> {
@@ -108,6 +108,7 @@ pub(crate) struct Caches {
     apps: Records<AppId, App>,
     slugs: Cache<Slug, AppId>,
     members: Records<(AppId, AccountId), Member>,
+    services: Records<(), Registry>,
     applied: AtomicU64,
     /// Counts what may have taken a right away.
     changes: watch::Sender<u64>,
@@ -131,6 +132,7 @@ impl Caches {
                 .time_to_idle(IDLE)
                 .build(),
             members: Records::new(200_000),
+            services: Records::new(1),
             applied: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             is_current: AtomicBool::new(true),
@@ -165,8 +167,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown
-            | EventKind::ApiKeyChanged => {}
+            | EventKind::MailShown => {}
+            EventKind::ServiceChanged => self.services.forget_all(),
             EventKind::Unknown => self.forget_all(),
         }
         // Last: whoever looks now finds the change.
@@ -180,8 +182,7 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown
-            | EventKind::ApiKeyChanged => {}
+            | EventKind::MailShown => {}
             _ => self.announce_change(),
         }
     }
@@ -265,6 +266,7 @@ impl Caches {
         self.apps.forget_all();
         self.slugs.invalidate_all();
         self.members.forget_all();
+        self.services.forget_all();
     }
 }
 
@@ -349,6 +351,19 @@ impl Context {
         let Some(app) = found else { return Ok(None) };
         self.caches.slugs.insert(app.slug.clone(), app.id);
         Ok(Some(Arc::new(app)))
+    }
+
+    /// Every service that calls the issuer in its own name.
+    pub(crate) async fn services(&self) -> Result<Arc<Registry>, Error> {
+        let load = || {
+            self.storage.scan(|tx| {
+                let services = tx.services().list()?;
+                let by_id = |service: Service| (service.id.clone(), Arc::new(service));
+                Ok::<_, Error>(Some(services.into_iter().map(by_id).collect::<Registry>()))
+            })
+        };
+        let registry = self.caches.get(&self.caches.services, (), load).await?;
+        Ok(registry.unwrap_or_default())
     }
 
     /// An account's place in an app. The owner has none.

@@ -80,9 +80,6 @@ impl Context {
         let (value, events) = write.await?;
         for event in &events {
             self.caches.apply(event);
-            if event.kind == EventKind::KeyRotated {
-                self.signing.forget();
-            }
         }
         Ok(value)
     }

@@ -3,20 +3,20 @@
 use std::{
     fs,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 
-use token::MasterKey;
+use token::{MasterKey, ServiceKeys};
 use tokio_util::sync::CancellationToken;
 
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
     StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config,
-    hasher::Hasher, hosting::Hosting, keys, signing::Loaded, throttle::Throttle,
+    hasher::Hasher, hosting::Hosting, keys, signing::Signing, throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.
@@ -38,11 +38,13 @@ pub struct Parts {
     /// Counts of writes to the key-value store.
     pub(crate) kv_writes: WriteRate,
     /// The signing keys, once loaded. Read through [`Context::signing`].
-    pub(crate) signing: Loaded,
+    pub(crate) signing: Mutex<Option<Arc<Signing>>>,
     /// The present time.
     pub clock: Clock,
     /// The key that all other keys come from.
     pub master_key: MasterKey,
+    /// The keys behind services' secrets and tokens.
+    pub(crate) service_keys: ServiceKeys,
     /// Set once by a server before it listens; single deeds on a data directory host nothing.
     pub(crate) hosting: OnceLock<Hosting>,
     /// Cancelled when the server begins to stop: long answers (logs, events) end then.
@@ -81,8 +83,9 @@ impl Context {
             hasher,
             throttle: Throttle::new(),
             kv_writes,
-            signing: Loaded::default(),
+            signing: Mutex::new(None),
             clock,
+            service_keys: master_key.service_keys(),
             master_key,
             hosting: OnceLock::new(),
             stopping: CancellationToken::new(),
@@ -114,7 +117,7 @@ impl Context {
             for event in &events {
                 self.caches.apply(event);
                 if matches!(event.kind, EventKind::KeyRotated | EventKind::Unknown) {
-                    self.signing.forget();
+                    self.forget_signing();
                 }
             }
             self.caches.applied_until(last.seq);

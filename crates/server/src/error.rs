@@ -217,7 +217,7 @@ pub struct IssuerError {
     /// A text that some clients compare, or the list of wrong fields.
     pub detail: Value,
     /// Headers of the answer.
-    pub headers: HeaderMap,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl IssuerError {
@@ -226,14 +226,13 @@ impl IssuerError {
         Self {
             status,
             detail: detail.into(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
     /// 401: no bearer token.
     pub fn not_authenticated() -> Self {
-        let headers =
-            HeaderMap::from_iter([(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]);
+        let headers = vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
         Self {
             headers,
             ..Self::new(StatusCode::UNAUTHORIZED, "Not authenticated")
@@ -253,6 +252,16 @@ impl IssuerError {
         )
     }
 
+    /// 422: a field of the body holds what it cannot hold. What it holds is not repeated.
+    pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
+        let entry = serde_json::json!({"type": "value_error", "loc": ["body", field], "msg": problem.into(), "input": null});
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: Value::Array(vec![entry]),
+            headers: Vec::new(),
+        }
+    }
+
     /// 422: fields of the form are missing or empty.
     pub fn missing_fields(fields: &[&str]) -> Self {
         let missing = |field: &&str| serde_json::json!({"type": "missing", "loc": ["body", field], "msg": "Field required", "input": null});
@@ -260,7 +269,7 @@ impl IssuerError {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             detail,
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 }
@@ -269,7 +278,7 @@ impl From<Error> for IssuerError {
     fn from(error: Error) -> Self {
         match error.code {
             "too_many_attempts" => Self {
-                headers: error.headers.into_iter().collect(),
+                headers: error.headers,
                 ..Self::new(
                     error.status,
                     "Too many login attempts. Try again in 15 minutes.",
@@ -278,7 +287,7 @@ impl From<Error> for IssuerError {
             _ => Self {
                 status: error.status,
                 detail: error.message.into_owned().into(),
-                headers: error.headers.into_iter().collect(),
+                headers: error.headers,
             },
         }
     }
@@ -286,7 +295,7 @@ impl From<Error> for IssuerError {
 
 impl IntoResponse for IssuerError {
     fn into_response(self) -> Response {
-        let mut headers = self.headers;
+        let mut headers: HeaderMap = self.headers.into_iter().collect();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         (
             self.status,

@@ -17,6 +17,8 @@ enum Who {
     Member,
     /// The app in the path by its key, or its viewers.
     App,
+    /// A registered service by a credential of its own; nobody else, however signed in.
+    Service,
     /// Whoever reaches the admin listener.
     Admin,
     /// A page; its tests are the pages' own.
@@ -32,6 +34,7 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("POST", "/user/login/access-token", Who::Proof),
     ("POST", "/user/login/logout/", Who::Proof),
     ("POST", "/user/login/refresh-token/", Who::Proof),
+    ("POST", "/user/private/v1/service-token", Who::Service),
     ("GET", "/v1/apps", Who::Account),
     ("POST", "/v1/apps/publish", Who::Account),
     ("DELETE", "/v1/apps/{slug}", Who::Owner),
@@ -155,6 +158,14 @@ async fn every_route_lets_in_whom_the_table_says() {
                     status(Some(&owner.token)).await,
                     401,
                     "{name} by the owner's session"
+                );
+            }
+            Who::Service => {
+                assert_eq!(status(None).await, 401, "{name} without a credential");
+                assert_eq!(
+                    status(Some(&owner.token)).await,
+                    401,
+                    "{name} by a person's session"
                 );
             }
             Who::Anyone | Who::Proof => assert_ne!(status(None).await, 500, "{name}"),

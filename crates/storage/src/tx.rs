@@ -296,11 +296,6 @@ impl Tx {
         repo::Keys(self)
     }
 
-    /// API keys.
-    pub const fn api_keys(&mut self) -> repo::ApiKeys<'_> {
-        repo::ApiKeys(self)
-    }
-
     /// Apps.
     pub const fn apps(&mut self) -> repo::Apps<'_> {
         repo::Apps(self)
@@ -329,6 +324,16 @@ impl Tx {
     /// The apps' key-value data.
     pub const fn kv(&mut self) -> repo::Kv<'_> {
         repo::Kv(self)
+    }
+
+    /// Services that call the issuer in their own name.
+    pub const fn services(&mut self) -> repo::Services<'_> {
+        repo::Services(self)
+    }
+
+    /// Readers of the event log on behalf of the outside.
+    pub const fn event_readers(&mut self) -> repo::EventReaders<'_> {
+        repo::EventReaders(self)
     }
 
     /// The event log.

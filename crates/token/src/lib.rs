@@ -5,8 +5,8 @@
 //! - [`verify_id_token`]: ID tokens of outside identity providers (OpenID Connect).
 //! - [`OpaqueToken`]: sessions, refresh tokens, links and invitations, of which only a digest is kept.
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
+//! - [`ServiceKeys`]: what services prove themselves with.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
-//! - [`rotation`]: when a signing key may sign, and when it may go.
 //! - [`sealed`]: secrets at rest and cookies that cannot be forged.
 //!
 //! No I/O and no clock. Randomness is an argument, except where a key pair is generated or ECDSA signs: there the
@@ -20,8 +20,8 @@ mod key;
 mod master;
 mod opaque;
 mod pem;
-pub mod rotation;
 pub mod sealed;
+mod service;
 mod verify;
 pub mod viewer;
 
@@ -31,4 +31,5 @@ pub use jws::{Algorithm, JwsError, MAXIMUM_TOKEN_BYTES};
 pub use key::{KeyError, KeySet, SigningKey, VerifyingKey};
 pub use master::{AppKeyError, MacKey, MasterKey, MasterKeyError};
 pub use opaque::{OpaqueError, OpaqueKind, OpaqueToken};
+pub use service::{ServiceClaims, ServiceKeys, ServiceTokenError};
 pub use verify::{Expectations, VerifyError, verify, verify_payload};

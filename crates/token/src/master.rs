@@ -14,6 +14,7 @@ use zeroize::Zeroize;
 
 use crate::{
     sealed::SealingKey,
+    service::ServiceKeys,
     viewer::{CapKey, ViewerKey},
 };
 
@@ -98,6 +99,14 @@ impl MasterKey {
     pub fn mac_key(&self, label: &str) -> MacKey {
         let key = self.derive("mac", label.as_bytes());
         MacKey(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+
+    /// The keys behind services' secrets and tokens.
+    pub fn service_keys(&self) -> ServiceKeys {
+        ServiceKeys::new(
+            self.mac_key("service-secret"),
+            self.mac_key("service-token"),
+        )
     }
 
     /// A key for secrets at rest; one label a table.

@@ -30,11 +30,13 @@ pub enum OpaqueKind {
     ChangeEmail,
     /// A right to take a change of address back, mailed to the address before it.
     UndoEmailChange,
+    /// The secret of a service that calls the issuer in its own name.
+    Service,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Session,
         Self::Refresh,
         Self::Link,
@@ -45,6 +47,7 @@ impl OpaqueKind {
         Self::ResetPassword,
         Self::ChangeEmail,
         Self::UndoEmailChange,
+        Self::Service,
     ];
 
     /// The prefix of the token's text.
@@ -60,6 +63,7 @@ impl OpaqueKind {
             Self::ResetPassword => "m8rst_",
             Self::ChangeEmail => "m8eml_",
             Self::UndoEmailChange => "vst_u_",
+            Self::Service => "vst_x_",
         }
     }
 }

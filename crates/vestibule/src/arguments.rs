@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Manages accounts, on the data directory; the server may be running or not.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Manages services that call the issuer in their own name, on the data directory; the server may be running or not.
+    #[command(subcommand)]
+    Services(ServicesCommand),
     /// Signs in to a server.
     #[command(
         after_help = "Examples:\n  vestibule login http://localhost:8080\n  printf %s \"$PASSWORD\" | vestibule login \
@@ -188,6 +191,67 @@ pub(crate) struct AccountCreate {
     /// Reads the password from standard input; asked for otherwise.
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServicesCommand {
+    /// Registers a service and shows its secret, once.
+    #[command(
+        after_help = "Examples:\n  vestibule services add item-service --audience items\n  printf %s \"$PRIVATE_API_SECRET\" | \
+                            vestibule services add item-service --secret-stdin"
+    )]
+    Add(ServiceAdd),
+    /// Lists the services.
+    List(Serving),
+    /// Shows one service.
+    Show(ServiceNamed),
+    /// Gives a service another secret; the old one, its tokens and its open streams end at once.
+    #[command(after_help = "Example:\n  vestibule services rotate-secret item-service")]
+    RotateSecret(ServiceRotate),
+    /// Removes a service; what it was given is worthless at once.
+    Remove(ServiceNamed),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceAdd {
+    /// The id it gives with each call: letters, digits, dots, underscores and hyphens.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) id: String,
+    /// The name people see [default: the id].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The audience of access tokens that are issued for it [default: the issuer's].
+    #[arg(long)]
+    pub(crate) audience: Option<String>,
+    /// What it may ask; may be repeated. Known are introspection, api-key-introspection, event-stream and user-create.
+    #[arg(long = "scope", value_name = "SCOPE", default_values = ["introspection", "event-stream"])]
+    pub(crate) scopes: Vec<String>,
+    /// Takes the secret from standard input, for a service that has one already.
+    #[arg(long)]
+    pub(crate) secret_stdin: bool,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceRotate {
+    /// The service's id.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) id: String,
+    /// Takes the new secret from standard input instead of making one.
+    #[arg(long)]
+    pub(crate) secret_stdin: bool,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceNamed {
+    /// The service's id.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) id: String,
     #[command(flatten)]
     pub(crate) serving: Serving,
 }

@@ -5,4 +5,4 @@ pub mod apps;
 pub mod housekeeping;
 pub mod kv;
 pub mod publish;
-pub mod signing_keys;
+pub mod services;

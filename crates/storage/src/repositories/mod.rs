@@ -1,9 +1,9 @@
 //! The statements, a file a noun.
 
 mod accounts;
-mod api_keys;
 mod apps;
 mod challenges;
+mod event_readers;
 mod events;
 mod external_tokens;
 mod groups;
@@ -16,26 +16,28 @@ mod members;
 mod outbox;
 mod refresh_tokens;
 mod releases;
+mod services;
 mod sessions;
 mod sign_ups;
 
 pub use accounts::{Accounts, Page, Window};
-pub use api_keys::{ApiKeys, LimitOf};
 pub use apps::Apps;
 pub use challenges::Challenges;
+pub use event_readers::EventReaders;
 pub(crate) use events::latest as latest_event;
 pub use events::{Event, EventKind, Events};
 pub use external_tokens::{ExternalToken, ExternalTokens};
 pub use groups::{Group, Groups};
 pub use identities::Identities;
 pub use invites::Invites;
-pub use keys::{Keys, SigningKey};
+pub use keys::{KeyState, Keys, SigningKey};
 pub use kv::{Expected, Kv, KvLimits, Put};
 pub use links::{Link, Links};
 pub use members::Members;
 pub use outbox::{Mail, MailState, Outbox};
 pub use refresh_tokens::RefreshTokens;
 pub use releases::Releases;
+pub use services::Services;
 pub use sessions::Sessions;
 pub use sign_ups::{SignUp, SignUps};
 

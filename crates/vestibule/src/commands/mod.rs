@@ -10,6 +10,7 @@ pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod publish;
 pub(crate) mod serve;
+pub(crate) mod services;
 pub(crate) mod up;
 
 use crate::arguments::Global;

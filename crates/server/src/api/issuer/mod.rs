@@ -2,6 +2,7 @@
 
 mod key_set;
 mod login;
+mod private;
 
 use http::StatusCode;
 
@@ -13,6 +14,7 @@ pub(crate) use key_set::key_set;
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .merge(login::routes())
+        .merge(private::routes())
         .get("/.well-known/jwks.json", key_set)
         .with(|router| {
             router
