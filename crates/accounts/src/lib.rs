@@ -3,6 +3,7 @@
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
 mod account;
+pub mod api_key;
 mod authority;
 mod avatar;
 mod challenge;
@@ -12,6 +13,7 @@ mod identity;
 mod lifetime;
 mod password;
 pub mod proof;
+pub mod quota;
 pub mod refresh;
 pub mod service;
 mod session;

@@ -80,6 +80,8 @@ ids! {
     GroupId, "share group id";
     /// An invitation of one mail address to one app.
     InviteId, "invite id";
+    /// A key with which programs act for an account.
+    ApiKeyId, "API key id";
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::{Context, Error, actions::services::Registry};
 const IDLE: Duration = Duration::from_mins(15);
 
 /// How long the database may take to answer while what is kept is not believed.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One kind of record by its key. Absence is kept too, so that probing costs no database read.
 pub(crate) struct Records<K, V> {
@@ -167,7 +167,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown => {}
+            | EventKind::MailShown
+            | EventKind::ApiKeyChanged => {}
             EventKind::ServiceChanged => self.services.forget_all(),
             EventKind::Unknown => self.forget_all(),
         }
@@ -182,7 +183,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown => {}
+            | EventKind::MailShown
+            | EventKind::ApiKeyChanged => {}
             _ => self.announce_change(),
         }
     }

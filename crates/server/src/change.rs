@@ -80,6 +80,9 @@ impl Context {
         let (value, events) = write.await?;
         for event in &events {
             self.caches.apply(event);
+            if event.kind == EventKind::KeyRotated {
+                self.signing.forget();
+            }
         }
         Ok(value)
     }

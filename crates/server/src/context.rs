@@ -3,7 +3,7 @@
 use std::{
     fs,
     ops::Deref,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
     StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config,
-    hasher::Hasher, hosting::Hosting, keys, signing::Signing, throttle::Throttle,
+    hasher::Hasher, hosting::Hosting, keys, signing::Loaded, throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.
@@ -38,7 +38,7 @@ pub struct Parts {
     /// Counts of writes to the key-value store.
     pub(crate) kv_writes: WriteRate,
     /// The signing keys, once loaded. Read through [`Context::signing`].
-    pub(crate) signing: Mutex<Option<Arc<Signing>>>,
+    pub(crate) signing: Loaded,
     /// The present time.
     pub clock: Clock,
     /// The key that all other keys come from.
@@ -83,7 +83,7 @@ impl Context {
             hasher,
             throttle: Throttle::new(),
             kv_writes,
-            signing: Mutex::new(None),
+            signing: Loaded::default(),
             clock,
             service_keys: master_key.service_keys(),
             master_key,
@@ -117,7 +117,7 @@ impl Context {
             for event in &events {
                 self.caches.apply(event);
                 if matches!(event.kind, EventKind::KeyRotated | EventKind::Unknown) {
-                    self.forget_signing();
+                    self.signing.forget();
                 }
             }
             self.caches.applied_until(last.seq);

@@ -27,6 +27,7 @@ use crate::{
     actions::{
         housekeeping::keep_house,
         publish::{boot, recover},
+        signing_keys::keep_tended,
     },
     clock::Clock,
     config::AdminListen,
@@ -154,6 +155,7 @@ impl Server {
             async move { boot(&context).await }
         });
         tokio::spawn(keep_house(context.clone()));
+        tokio::spawn(keep_tended(context.clone()));
         tracing::info!(address = %public_address, admin = ?admin_address, "listening");
         Ok(Self {
             context,

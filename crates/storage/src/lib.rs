@@ -26,10 +26,10 @@ mod tx;
 
 pub use error::Error;
 pub use repositories::{
-    Accounts, Apps, Challenges, Event, EventKind, EventReaders, Events, Expected, ExternalToken,
-    ExternalTokens, Group, Groups, Identities, Invites, KeyState, Keys, Kv, KvLimits, Link, Links,
-    Mail, MailState, Members, Outbox, Page, Put, RefreshTokens, Releases, Services, Sessions,
-    SignUp, SignUps, SigningKey, Window,
+    Accounts, ApiKeys, Apps, Challenges, Event, EventKind, EventReaders, Events, Expected,
+    ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, Keys, Kv, KvLimits, LimitOf,
+    Link, Links, Mail, MailState, Members, Outbox, Page, Put, RefreshTokens, Releases, Services,
+    Sessions, SignUp, SignUps, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

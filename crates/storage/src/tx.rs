@@ -296,6 +296,11 @@ impl Tx {
         repo::Keys(self)
     }
 
+    /// API keys.
+    pub const fn api_keys(&mut self) -> repo::ApiKeys<'_> {
+        repo::ApiKeys(self)
+    }
+
     /// Apps.
     pub const fn apps(&mut self) -> repo::Apps<'_> {
         repo::Apps(self)

@@ -7,6 +7,7 @@
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
 //! - [`ServiceKeys`]: what services prove themselves with.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
+//! - [`rotation`]: when a signing key may sign, and when it may go.
 //! - [`sealed`]: secrets at rest and cookies that cannot be forged.
 //!
 //! No I/O and no clock. Randomness is an argument, except where a key pair is generated or ECDSA signs: there the
@@ -20,6 +21,7 @@ mod key;
 mod master;
 mod opaque;
 mod pem;
+pub mod rotation;
 pub mod sealed;
 mod service;
 mod verify;

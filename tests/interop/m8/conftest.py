@@ -31,7 +31,7 @@ def issuer(folder: Path) -> Iterator[Issuer]:
     """An issuer as it comes: RS256, stateful."""
     issuer = Issuer(folder / "shared").start()
     yield issuer
-    issuer.stop()
+    issuer.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def start_issuer(folder: Path) -> Iterator[StartIssuer]:
 
     yield start
     for issuer in started:
-        issuer.stop()
+        issuer.close()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 //! A bare axum handler that gives one answer, byte for byte.
 
-use axum::{Router, http::HeaderName, http::HeaderValue, response::IntoResponse, routing::get};
+use axum::{Router, http::HeaderName, http::HeaderValue, response::IntoResponse, routing::any};
 
 /// Serves the answer in a file: header lines, an empty line, the body.
 pub(crate) fn run(address: &str, answer: &str) {
@@ -40,7 +40,7 @@ pub(crate) fn run(address: &str, answer: &str) {
         let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
             stream.set_nodelay(true).expect("the option can be set");
         });
-        axum::serve(listener, Router::new().route("/{*path}", get(handler)))
+        axum::serve(listener, Router::new().route("/{*path}", any(handler)))
             .await
             .expect("it serves until it is stopped");
     });

@@ -11,8 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Left out at the beginning: opening connections and warming up are not what is measured.
-const SKIPPED: Duration = Duration::from_secs(1);
+use crate::times::{Clock, Times};
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
@@ -22,15 +21,6 @@ pub(crate) struct Plan {
     pub(crate) duration: Duration,
     /// Requests a second of each connection; 0 for as many as are answered.
     pub(crate) pace: u32,
-}
-
-#[derive(Default)]
-struct Seen {
-    times: Vec<Duration>,
-    /// Requests answered, those of the beginning included.
-    all: u64,
-    /// Answers that were no success.
-    refused: u64,
 }
 
 /// Requests in a file, separated by a line `----`.
@@ -47,59 +37,35 @@ pub(crate) fn run(plan: &Plan) -> String {
         .enable_all()
         .build()
         .expect("a runtime can be started");
-    let mut seen = runtime.block_on(drive(plan));
-    seen.times.sort_unstable();
-    let at = |part: usize| {
-        let index = (seen.times.len() * part / 1000).min(seen.times.len().saturating_sub(1));
-        seen.times.get(index).map_or(0, Duration::as_nanos) / 100
-    };
-    let tenths = |n: u128| format!("{}.{}", n / 10, n % 10);
-    format!(
-        r#"{{"counted":{},"seconds":{},"all":{},"refused":{},"p50_us":{},"p95_us":{},"p99_us":{}}}"#,
-        seen.times.len(),
-        plan.duration.as_secs_f64(),
-        seen.all,
-        seen.refused,
-        tenths(at(500)),
-        tenths(at(950)),
-        tenths(at(990)),
-    )
+    runtime.block_on(drive(plan)).report()
 }
 
-async fn drive(plan: &Plan) -> Seen {
+async fn drive(plan: &Plan) -> Times {
     let begun = Instant::now();
+    let clock = Clock::start(plan.duration);
     let tasks: Vec<_> = (0..plan.connections)
         .map(|number| {
             let mut requests = plan.requests.clone();
             let length = requests.len();
             requests.rotate_left(number % length);
-            tokio::spawn(one(
-                plan.address,
-                requests,
-                begun,
-                begun + SKIPPED + plan.duration,
-                plan.pace,
-            ))
+            tokio::spawn(one(plan.address, requests, begun, clock, plan.pace))
         })
         .collect();
-    let mut seen = Seen::default();
+    let mut all = Times::new(clock);
     for task in tasks {
-        let one = task.await.expect("a connection's task ends");
-        seen.times.extend(one.times);
-        seen.all += one.all;
-        seen.refused += one.refused;
+        all.add(task.await.expect("a connection's task ends"));
     }
-    seen
+    all
 }
 
 async fn one(
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
     begun: Instant,
-    end: Instant,
+    clock: Clock,
     pace: u32,
-) -> Seen {
-    let mut seen = Seen::default();
+) -> Times {
+    let mut times = Times::new(clock);
     let mut buffer = Vec::with_capacity(16 * 1024);
     let mut stream = connect(address).await;
     for (number, request) in (0_u32..).zip(requests.iter().cycle()) {
@@ -108,28 +74,20 @@ async fn one(
             tokio::time::sleep_until(due.into()).await;
         }
         let before = Instant::now();
-        if before >= end {
+        if times.is_over(before) {
             break;
         }
-        stream
-            .write_all(request)
-            .await
-            .expect("the request can be sent");
-        let answer = read(&mut stream, &mut buffer).await;
-        let after = Instant::now();
-        seen.all += 1;
-        seen.refused += u64::from(!(200..300).contains(&answer.status));
-        if before >= begun + SKIPPED && after <= end {
-            seen.times.push(after - before);
-        }
+        let answer = exchange(&mut stream, request, &mut buffer).await;
+        times.push(before);
+        times.refused += u64::from(!(200..300).contains(&answer.status));
         if answer.closes {
             stream = connect(address).await;
         }
     }
-    seen
+    times
 }
 
-async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address)
         .await
         .expect("the server can be reached");
@@ -137,9 +95,22 @@ async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-struct Answer {
-    status: u16,
-    closes: bool,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) closes: bool,
+}
+
+/// Sends a request and reads its answer, which is then in the buffer.
+pub(crate) async fn exchange(
+    stream: &mut TcpStream,
+    request: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Answer {
+    stream
+        .write_all(request)
+        .await
+        .expect("the request can be sent");
+    read(stream, buffer).await
 }
 
 /// Reads one answer to its end.

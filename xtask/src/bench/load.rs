@@ -116,7 +116,14 @@ pub(super) fn post(host: &str, path: &str, body: &str) -> String {
     message("POST", host, path, &headers, body)
 }
 
-fn message(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+/// Any request as it goes over the wire; a body needs its length among the headers.
+pub(super) fn message(
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
     for (name, value) in headers {
         let _ = write!(text, "{name}: {value}\r\n");

@@ -4,8 +4,11 @@
 //! rounds, the first second of each load is left out, medians and spreads are given, and CPU time a request stands beside
 //! throughput. No time is asserted: the run fails only when something could not be measured.
 
+mod bare;
 mod gateway;
 mod http;
+mod introspection;
+mod issuer;
 mod kv;
 mod load;
 mod nginx;
@@ -13,7 +16,9 @@ mod person;
 mod process;
 mod programs;
 mod publish;
+mod refresh;
 mod rest;
+mod revocation;
 mod server;
 mod session;
 mod sign_in;
@@ -74,6 +79,21 @@ const MEASUREMENTS: &[Measurement] = &[
         name: "session",
         about: "GET /v1/session beside a bare handler with the same answer",
         run: session::measure,
+    },
+    Measurement {
+        name: "jti-status",
+        about: "introspection and the key set beside a bare handler with the same answers",
+        run: introspection::measure,
+    },
+    Measurement {
+        name: "refresh",
+        about: "durable refreshes beside batched SQLite inserts",
+        run: refresh::measure,
+    },
+    Measurement {
+        name: "revocation",
+        about: "from a logout's answer to its frame on the event stream",
+        run: revocation::measure,
     },
     Measurement {
         name: "sign-in",

@@ -7,12 +7,18 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::{http, process, process::Running, programs::Programs};
+use super::{http, issuer, process, process::Running, programs::Programs};
 use crate::system;
 
 /// The app that is published.
 pub(super) const APP: &str = "xtask/bench_app";
 const SLUG: &str = "bench";
+
+/// Settings of the issuer: a secret of services, and limits that the bench's one address does not reach.
+const ISSUER: [(&str, &str); 1] = [(
+    "VESTIBULE_ISSUER__PRIVATE_API_SECRET",
+    issuer::PRIVATE_API_SECRET,
+)];
 
 /// Whose apps they are.
 pub(super) struct Owner {
@@ -116,9 +122,37 @@ impl Server {
             .arg(home.data())
             // The bound on a single app's writes is not what is measured.
             .env("VESTIBULE_KV__WRITES_PER_SECOND", "1000000")
+            .envs(ISSUER)
             .stdout(Stdio::piped());
         let mut process = Running::start(&mut command)?;
         wait_until_ready(&mut process)?;
+        Ok(Self {
+            process,
+            port,
+            owner,
+            home,
+        })
+    }
+
+    /// `vestibule serve` without an app; waits until it answers.
+    pub(super) fn bare(programs: &Programs, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let home = Home::make(programs, name)?;
+        let port = process::free_port()?;
+        let mut command = home.command();
+        command
+            .args(["serve", "--admin-listen", "off"])
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .arg("--data-dir")
+            .arg(home.data())
+            .envs(ISSUER)
+            .envs(settings.iter().copied())
+            .env("VESTIBULE_LOG__LEVEL", "warn");
+        let process = Running::start(&mut command)?;
+        process::wait_for("a server", || {
+            http::send(port, "GET", "localhost", "/signin", &[], "")
+                .is_ok_and(|answer| answer.status == 200)
+        })?;
+        let owner = home.account("owner", "superadmin")?;
         Ok(Self {
             process,
             port,

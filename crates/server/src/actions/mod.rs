@@ -6,3 +6,4 @@ pub mod housekeeping;
 pub mod kv;
 pub mod publish;
 pub mod services;
+pub mod signing_keys;

@@ -1,10 +1,12 @@
 //! Access and refresh tokens for services: who issues them, for whom, how they are signed and how long they last.
 
+use std::time::Duration;
+
 use secret::SecretString;
 
 use super::{
     Span,
-    setting::{Within, section, words},
+    setting::{Value, Within, section, words},
 };
 
 section! {
@@ -18,8 +20,15 @@ section! {
         /// good), `hybrid` (sessions, but an access token is good until it expires), `stateless` (no sessions).
         /// Services must be set to the same mode.
         "issuer.mode" mode: TokenMode = "stateful",
-        /// What signs access tokens: `RS256`, `ES256` or `HS256`. Counts when a key is made.
+        /// What signs access tokens: `RS256`, `ES256` or `HS256`. A change takes effect by a rotation: a key for it is
+        /// published, and signs when every service can know it. Services must be set to the same algorithm.
         "issuer.algorithm" algorithm: TokenAlgorithm = "RS256",
+        /// How long services (and caches before them) may keep the key set, sent as `max-age`. A new key is published
+        /// for this long before it signs, so it must not be shorter than any service's own setting.
+        "issuer.key_cache_life" key_cache_life: Span = "5m",
+        /// How long one key signs before the server rotates to a new one by itself: a span of an hour or more, or
+        /// `off` for rotation by command only. Services with a key file instead of the key set need it `off`.
+        "issuer.key_rotation" key_rotation: KeyRotation = "off",
         /// The one secret that services without credentials of their own send as `X-Internal-Token`. When left out,
         /// only registered services get answers.
         "issuer.private_api_secret" private_api_secret: Option<SecretString>,
@@ -67,5 +76,28 @@ impl TokenAlgorithm {
             Self::Es256 => token::Algorithm::Es256,
             Self::Hs256 => token::Algorithm::Hs256,
         }
+    }
+}
+
+/// When the server rotates the signing key by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRotation(Option<Span>);
+
+impl KeyRotation {
+    /// How long one key signs; `None` when it is rotated by command only.
+    pub fn every(self) -> Option<Duration> {
+        self.0.map(Span::duration)
+    }
+}
+
+impl Value for KeyRotation {
+    const EXPECTED: &'static str = "off, or a span of an hour or more such as 90d";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "off" {
+            return Some(Self(None));
+        }
+        let span = Span::read(text)?;
+        (span.duration() >= Duration::from_hours(1)).then_some(Self(Some(span)))
     }
 }

@@ -37,6 +37,30 @@ impl From<storage::Error> for Error {
     }
 }
 
+impl From<token::rotation::Refusal> for Error {
+    fn from(refusal: token::rotation::Refusal) -> Self {
+        use token::rotation::Refusal;
+        let code = match refusal {
+            Refusal::Unknown { .. } => {
+                return Self::new(StatusCode::NOT_FOUND, "key_unknown", sentence(refusal));
+            }
+            Refusal::Planned { .. } => "key_planned",
+            Refusal::NothingPlanned => "no_key_planned",
+            Refusal::TooEarly { .. } => "key_too_early",
+            Refusal::Known { .. } => "key_known",
+            Refusal::SignsNow { .. } => "key_signs",
+            Refusal::TokensLive { .. } => "key_tokens_live",
+        };
+        Self::new(StatusCode::CONFLICT, code, sentence(refusal))
+    }
+}
+
+impl From<token::KeyError> for Error {
+    fn from(error: token::KeyError) -> Self {
+        Self::bad_request("bad_key_file", sentence(error))
+    }
+}
+
 impl From<accounts::EmailError> for Error {
     fn from(error: accounts::EmailError) -> Self {
         Self::field("email", error)

@@ -1,5 +1,6 @@
 //! The schema and how it came about: an append-only list, applied at start under a lock.
 
+mod api_keys;
 mod event_readers;
 mod first;
 mod identities;
@@ -8,6 +9,7 @@ mod mail;
 mod schema;
 mod services;
 mod session_proof;
+mod signing_key_life;
 
 use crate::{Error, tx::Connection, tx::Tx};
 
@@ -28,6 +30,8 @@ const MIGRATIONS: &[Migration] = &[
     identities::migration,
     session_proof::migration,
     mail::migration,
+    signing_key_life::migration,
+    api_keys::migration,
     services::migration,
     event_readers::migration,
 ];

@@ -204,6 +204,17 @@ impl Columns {
         })
     }
 
+    /// A flag that is off in the rows that were there before the column.
+    pub(super) fn flag_from_off(&mut self, name: &'static str) -> &mut Self {
+        let dialect = self.dialect;
+        self.add(name, |column| {
+            match dialect {
+                Dialect::Sqlite => column.big_integer().not_null().default(0),
+                Dialect::Postgres => column.boolean().not_null().default(false),
+            };
+        })
+    }
+
     /// The id of a row in `table`; this row goes with it.
     pub(super) fn reference(&mut self, name: &'static str, table: &'static str) -> &mut Self {
         self.id(name)

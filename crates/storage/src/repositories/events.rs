@@ -92,10 +92,13 @@ kinds! {
     MembershipChanged = "membership.changed",
     /// An invitation was made, taken up or taken back; the subject is the app's id.
     InviteChanged = "invite.changed",
-    /// Another key signs; the subject is its id.
+    /// A signing key was planned, signs now, was retired or is gone; the subject is its id.
     KeyRotated = "key.rotated",
     /// Somebody who runs the server looked at a mailed link; the subject is the message's id.
     MailShown = "mail.shown",
+    /// An API key was made or revoked, or may be used more or less often; the subject is its id, or that of its account
+    /// when the account's limits changed.
+    ApiKeyChanged = "api_key.changed",
     /// A service was registered, changed or removed; the subject is its id.
     ServiceChanged = "service.changed",
 }

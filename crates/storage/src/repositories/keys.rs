@@ -1,13 +1,18 @@
 //! Signing keys.
 
-use jiff::Timestamp;
-use sea_query::{Order, Query};
+use std::time::Duration;
 
-use super::{changed, is, millis, optional_millis};
+use sea_query::{Order, Query};
+use token::{
+    Algorithm,
+    rotation::{KeyLife, KeyState},
+};
+
+use super::{changed, is, millis, number, optional_millis};
 use crate::{Error, Tx};
 
 const TABLE: &str = "signing_key";
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 11] = [
     "kid",
     "algorithm",
     "sealed_private",
@@ -16,6 +21,9 @@ const COLUMNS: [&str; 8] = [
     "created_at",
     "published_at",
     "retired_at",
+    "current_at",
+    "token_life",
+    "switches_itself",
 ];
 
 /// The signing keys.
@@ -25,68 +33,59 @@ pub struct Keys<'t>(pub(crate) &'t mut Tx);
 /// A key that signs access tokens. The private half is stored only encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    /// Its id in token headers and in the key set.
-    pub kid: String,
-    /// The algorithm's JOSE name.
-    pub algorithm: String,
+    /// Its id, its algorithm and what it is used for.
+    pub life: KeyLife,
     /// The private half, encrypted by the caller.
     pub sealed_private: Vec<u8>,
-    /// The public half as a JSON Web Key.
+    /// The public half as a JSON Web Key; `null` for a secret key.
     pub public_jwk: String,
-    /// What it is used for at present.
-    pub state: KeyState,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Since when verifiers could know it.
-    pub published_at: Option<Timestamp>,
-    /// Since when it signs no more.
-    pub retired_at: Option<Timestamp>,
-}
-
-/// What a signing key is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    /// Published, but does not sign yet, so that verifiers can learn it.
-    Next,
-    /// Signs.
-    Current,
-    /// Signs no more, and is published until the last token it signed has expired.
-    Retired,
-}
-
-impl KeyState {
-    /// The name kept in storage.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Current => "current",
-            Self::Retired => "retired",
-        }
-    }
-
-    /// Reads a kept name back; `None` for an unknown one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Next, Self::Current, Self::Retired]
-            .into_iter()
-            .find(|state| state.as_str() == name)
-    }
 }
 
 impl Keys<'_> {
     /// Adds a key.
     pub fn insert(&mut self, key: &SigningKey) -> Result<(), Error> {
-        self.0.insert(TABLE, COLUMNS, values(key))
+        let life = &key.life;
+        let values = [
+            life.kid.as_str().into(),
+            life.algorithm.as_str().into(),
+            key.sealed_private.clone().into(),
+            key.public_jwk.as_str().into(),
+            life.state.as_str().into(),
+            millis(life.created_at),
+            millis(life.published_at),
+            optional_millis(life.retired_at),
+            optional_millis(life.current_at),
+            seconds(life.token_life),
+            life.switches_itself.into(),
+        ];
+        self.0.insert(TABLE, COLUMNS, values)
     }
 
-    /// Overwrites the whole record.
-    pub fn update(&mut self, key: &SigningKey) -> Result<(), Error> {
+    /// Overwrites what a key is used for. The key itself never changes.
+    pub fn update(&mut self, life: &KeyLife) -> Result<(), Error> {
+        let columns = [
+            "state",
+            "published_at",
+            "retired_at",
+            "current_at",
+            "token_life",
+            "switches_itself",
+        ];
+        let values = [
+            life.state.as_str().into(),
+            millis(life.published_at),
+            optional_millis(life.retired_at),
+            optional_millis(life.current_at),
+            seconds(life.token_life),
+            life.switches_itself.into(),
+        ];
         let rows = self
             .0
-            .update(TABLE, COLUMNS, values(key), is("kid", key.kid.as_str()))?;
+            .update(TABLE, columns, values, is("kid", life.kid.as_str()))?;
         changed(rows, "signing key")
     }
 
-    /// Removes a key.
+    /// Removes a key, its encrypted private half with it.
     pub fn delete(&mut self, kid: &str) -> Result<(), Error> {
         let rows = self
             .0
@@ -104,29 +103,31 @@ impl Keys<'_> {
             .order_by("kid", Order::Asc);
         self.0.query(&select, |row| {
             let mut cells = row.cells(TABLE, &COLUMNS);
+            let kid = cells.text()?;
+            let algorithm = cells.parsed(Algorithm::from_name)?;
+            let (sealed_private, public_jwk) = (cells.bytes()?, cells.text()?);
+            let state = cells.parsed(KeyState::from_name)?;
+            let created_at = cells.time()?;
             Ok(SigningKey {
-                kid: cells.text()?,
-                algorithm: cells.text()?,
-                sealed_private: cells.bytes()?,
-                public_jwk: cells.text()?,
-                state: cells.parsed(KeyState::from_name)?,
-                created_at: cells.time()?,
-                published_at: cells.optional_time()?,
-                retired_at: cells.optional_time()?,
+                life: KeyLife {
+                    kid,
+                    algorithm,
+                    state,
+                    created_at,
+                    published_at: cells.optional_time()?.unwrap_or(created_at),
+                    retired_at: cells.optional_time()?,
+                    current_at: cells.optional_time()?,
+                    token_life: Duration::from_secs(cells.u64()?),
+                    switches_itself: cells.bool()?,
+                },
+                sealed_private,
+                public_jwk,
             })
         })
     }
 }
 
-fn values(key: &SigningKey) -> [sea_query::Expr; 8] {
-    [
-        key.kid.as_str().into(),
-        key.algorithm.as_str().into(),
-        key.sealed_private.clone().into(),
-        key.public_jwk.as_str().into(),
-        key.state.as_str().into(),
-        millis(key.created_at),
-        optional_millis(key.published_at),
-        optional_millis(key.retired_at),
-    ]
+/// A span as it is stored: whole seconds, rounded up.
+fn seconds(span: Duration) -> sea_query::Expr {
+    number(span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }

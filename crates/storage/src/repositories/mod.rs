@@ -1,6 +1,7 @@
 //! The statements, a file a noun.
 
 mod accounts;
+mod api_keys;
 mod apps;
 mod challenges;
 mod event_readers;
@@ -21,6 +22,7 @@ mod sessions;
 mod sign_ups;
 
 pub use accounts::{Accounts, Page, Window};
+pub use api_keys::{ApiKeys, LimitOf};
 pub use apps::Apps;
 pub use challenges::Challenges;
 pub use event_readers::EventReaders;
@@ -30,7 +32,7 @@ pub use external_tokens::{ExternalToken, ExternalTokens};
 pub use groups::{Group, Groups};
 pub use identities::Identities;
 pub use invites::Invites;
-pub use keys::{KeyState, Keys, SigningKey};
+pub use keys::{Keys, SigningKey};
 pub use kv::{Expected, Kv, KvLimits, Put};
 pub use links::{Link, Links};
 pub use members::Members;

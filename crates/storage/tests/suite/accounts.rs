@@ -1,7 +1,7 @@
-//! Accounts, one-time links and signing keys.
+//! Accounts and one-time links.
 
 use ::accounts::{Account, Role};
-use storage::{Error, KeyState, Link, Page, SigningKey, Window};
+use storage::{Error, Link, Page, Window};
 
 use crate::fixtures::{account, app, later, session, store, t0};
 
@@ -277,29 +277,5 @@ on_both_engines! {
         assert_eq!(storage.read(|tx| tx.links().peek([7; 32], t0())).await, Ok(None));
         assert_eq!(storage.write(|tx| tx.links().delete_expired(later(60), 10)).await, Ok(0));
         assert_eq!(storage.write(|tx| tx.links().delete_expired(later(61), 10)).await, Ok(1));
-    }
-
-    async fn signing_keys_are_kept_in_order_of_age(db) {
-        let storage = db.open().await;
-        let key = |kid: &str, state, age| SigningKey {
-            kid: kid.into(),
-            algorithm: "RS256".into(),
-            sealed_private: vec![0, 1, 255],
-            public_jwk: r#"{"kty":"RSA"}"#.into(),
-            state,
-            created_at: later(age),
-            published_at: Some(later(age)),
-            retired_at: None,
-        };
-        let (newer, mut older) = (key("a", KeyState::Next, 5), key("b", KeyState::Current, 1));
-        let (n, o) = (newer.clone(), older.clone());
-        storage.write(move |tx| tx.keys().insert(&n).and_then(|()| tx.keys().insert(&o))).await.unwrap();
-        assert_eq!(storage.read(|tx| tx.keys().list()).await, Ok(vec![older.clone(), newer.clone()]));
-        (older.state, older.retired_at) = (KeyState::Retired, Some(later(9)));
-        let changed = older.clone();
-        storage.write(move |tx| tx.keys().update(&changed)).await.unwrap();
-        assert_eq!(storage.read(|tx| tx.keys().list()).await, Ok(vec![older, newer.clone()]));
-        storage.write(|tx| tx.keys().delete("b")).await.unwrap();
-        assert_eq!(storage.read(|tx| tx.keys().list()).await, Ok(vec![newer]));
     }
 }

@@ -23,12 +23,14 @@ macro_rules! on_both_engines {
 }
 
 mod accounts;
+mod api_keys;
 mod apps;
 mod durability;
 mod engine;
 mod events;
 mod fixtures;
 mod identities;
+mod keys;
 mod kv;
 mod mail;
 mod schema;

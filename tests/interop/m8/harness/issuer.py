@@ -115,6 +115,10 @@ class Issuer:
         if self.process:
             self.process.stop()
 
+    def close(self) -> None:
+        self.stop()
+        self.client.close()
+
     def kill(self) -> None:
         assert self.process
         self.process.kill()

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from auth_sdk_m8.redis_events.event_bus import EventBus
 from auth_sdk_m8.redis_events.subscriber import EventSubscriber
-from auth_sdk_m8.schemas.redis_events import UserDeletedEvent
+from auth_sdk_m8.schemas.redis_events import EventBase
 from harness.issuer import EVENT_SIGNING_KEY, Issuer, Person, StartIssuer
 from harness.redis import Redis
 
 WITHIN = 3.0
+
+
+class UserDeleted(EventBase):
+    user_id: str
 
 
 @pytest.fixture
@@ -60,11 +64,12 @@ def test_a_deleted_account_is_told_of(issuer: Issuer, redis: Redis) -> None:
 
     async def subscribe(handle: Callable[[Any], Awaitable[None]]) -> EventBus:
         bus = EventBus(redis.url, signing_key=EVENT_SIGNING_KEY)
-        await bus.subscribe("user.deleted", UserDeletedEvent, handle)
+        await bus.subscribe("user.deleted", UserDeleted, handle)
         return bus
 
     [event] = heard(subscribe, lambda: delete(issuer, person))
-    assert str(event.user_id) == person.id
+    assert (event.event_type, event.version) == ("user.deleted", "v1")
+    assert event.user_id == person.id
 
 
 @pytest.mark.parametrize("deed", ["logout", "disable"])

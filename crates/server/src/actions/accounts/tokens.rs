@@ -176,7 +176,7 @@ pub async fn verify_access(context: &Context, token: &str) -> Result<Option<Call
         issuer: issuer(context),
         audience: context.config.issuer.audience.clone(),
         leeway: std::time::Duration::from_secs(2),
-        algorithms: vec![signing.key.algorithm()],
+        algorithms: signing.algorithms.clone(),
     };
     let Ok(claims) = token::verify(token, &signing.keys, &expected, context.now()) else {
         return Ok(None);
