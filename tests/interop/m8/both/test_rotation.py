@@ -15,7 +15,7 @@ def test_a_key_is_published_before_it_signs_and_verifies_after_it_signed(
     start_issuer: StartIssuer, start_service: StartService
 ) -> None:
     # A service's cache lives 300 s; here both sides agree on some seconds, so that it can be waited for.
-    issuer = start_issuer(issuer__key_set_cache="3s")
+    issuer = start_issuer(issuer__key_cache_life="3s")
     service = start_service(issuer, JWKS_CACHE_TTL_SECONDS="1")
     person = issuer.person()
     before = issuer.login(person)

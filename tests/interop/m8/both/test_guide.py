@@ -1,0 +1,9 @@
+"""The guide shows what is tested here."""
+
+from harness.issuer import ROOT
+from harness.service import GENERATION, SERVICES
+
+
+def test_the_guide_shows_this_very_dotenv() -> None:
+    guide = (ROOT / "docs/guides/issuer.md").read_text()
+    assert (SERVICES / GENERATION / "dotenv").read_text().rstrip() in guide
