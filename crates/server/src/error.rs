@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use protocol::issuer::InvalidField;
 use serde_json::{Map, Value};
 
 mod conversions;
@@ -254,29 +255,44 @@ impl IssuerError {
 
     /// 422: a field of the body holds what it cannot hold. What it holds is not repeated.
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
-        let entry = serde_json::json!({"type": "value_error", "loc": ["body", field], "msg": problem.into(), "input": null});
+        Self::invalid_fields(vec![invalid_field(field, "value_error", problem.into())])
+    }
+
+    /// 422: each of these fields is wrong.
+    pub fn invalid_fields(fields: Vec<InvalidField>) -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: Value::Array(vec![entry]),
+            detail: serde_json::json!(fields),
             headers: Vec::new(),
         }
     }
 
     /// 422: fields of the form are missing or empty.
     pub fn missing_fields(fields: &[&str]) -> Self {
-        let missing = |field: &&str| serde_json::json!({"type": "missing", "loc": ["body", field], "msg": "Field required", "input": null});
-        let detail = Value::Array(fields.iter().map(missing).collect());
-        Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail,
-            headers: Vec::new(),
-        }
+        let missing = |field: &&str| invalid_field(field, "missing", "Field required".to_owned());
+        Self::invalid_fields(fields.iter().map(missing).collect())
+    }
+}
+
+/// A wrong field of the body. What was sent is not repeated.
+fn invalid_field(field: &str, kind: &str, message: String) -> InvalidField {
+    InvalidField {
+        kind: kind.to_owned(),
+        loc: vec!["body".to_owned(), field.to_owned()],
+        msg: message,
+        input: None,
     }
 }
 
 impl From<Error> for IssuerError {
     fn from(error: Error) -> Self {
         match error.code {
+            "bad_field" => {
+                let field = error.extra.get("field").and_then(Value::as_str);
+                let message = format!("Value error, {}", error.message);
+                let field = field.unwrap_or_default();
+                Self::invalid(field, message)
+            }
             "too_many_attempts" => Self {
                 headers: error.headers,
                 ..Self::new(

@@ -63,12 +63,12 @@ pub struct SessionPublic {
     pub id: String,
     /// How the person signed in: `password`, or the id of an outside identity provider.
     pub provider: String,
-    /// The id that the newest access and refresh token share; `null` while the session has none.
-    pub jwt_jti: Option<String>,
+    /// The id that the newest access and refresh token share.
+    pub jwt_jti: String,
     /// When that access token expires, ISO 8601.
-    pub jwt_expires_at: Option<String>,
-    /// When the refresh token expires unless it is used before, ISO 8601.
-    pub refresh_expires_at: Option<String>,
+    pub jwt_expires_at: String,
+    /// When that refresh token expires unless it is used before, ISO 8601.
+    pub refresh_expires_at: String,
     /// Whether the session has ended.
     pub revoked: bool,
     /// When the outside provider's access token expires, ISO 8601; `null` when there is none.
@@ -93,7 +93,7 @@ pub struct UsersActivity {
 pub struct Activity {
     /// The highest count below.
     pub max: u64,
-    /// The lowest count below.
+    /// Where a scale of them begins: 0.
     pub min: u64,
     /// One entry a kind of record.
     pub activity: Vec<ModelActivity>,

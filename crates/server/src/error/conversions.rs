@@ -83,6 +83,15 @@ impl From<accounts::proof::ProofTooOld> for Error {
     fn from(error: accounts::proof::ProofTooOld) -> Self {
         let code = crate::actions::accounts::RECENT_PROOF_REQUIRED;
         Self::new(StatusCode::FORBIDDEN, code, sentence(error))
+impl From<accounts::AuthorityRefusal> for Error {
+    fn from(refusal: accounts::AuthorityRefusal) -> Self {
+        use accounts::AuthorityRefusal as Refusal;
+        let (status, code) = match refusal {
+            Refusal::RaisesOwnRole => (StatusCode::FORBIDDEN, "raises_own_role"),
+            Refusal::OutOfReach => (StatusCode::FORBIDDEN, "out_of_reach"),
+            Refusal::LastSuperuser => (StatusCode::CONFLICT, "last_superuser_required"),
+        };
+        Self::new(status, code, sentence(refusal))
     }
 }
 

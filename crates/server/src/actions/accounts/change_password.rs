@@ -14,6 +14,7 @@ pub async fn change_password(
     current: &SecretString,
     new: SecretString,
 ) -> Result<(), Error> {
+    let is_same = current.expose() == new.expose();
     let new = Password::parse(new, &[&caller.account.email, &caller.account.username])?;
     let (id, now) = (caller.account.id, context.now());
     let stored = context
@@ -37,6 +38,13 @@ pub async fn change_password(
             "current_password",
             "the current password is wrong",
         ));
+    }
+    if is_same {
+        return Err(Error::bad_request(
+            "same_password",
+            "The new password is the current one; choose another.",
+        )
+        .with("field", "new_password"));
     }
     let hashed = passwords::hash(context, new).await?;
     let session = caller.session.id;

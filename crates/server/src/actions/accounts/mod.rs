@@ -1,13 +1,18 @@
 //! Accounts, sessions and tokens.
 
+mod activity;
 mod authenticate;
+mod authority;
 mod change_password;
 mod change_profile;
 pub mod cli_login;
 mod create_account;
 mod finish;
+mod create_user;
+mod delete_account;
 mod invitations;
 mod links;
+mod list_users;
 mod new_account;
 mod owner;
 mod passwords;
@@ -16,12 +21,18 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod tokens;
+mod update_user;
+mod user_sessions;
 
+pub use activity::{Activity, Whose, count_activity};
 pub use authenticate::{authenticate, authenticate_session};
 pub use change_password::change_password;
 pub use change_profile::change_full_name;
 pub use create_account::create_account;
 pub use finish::{Finished, FirstFactor, Pending, finish_sign_in};
+pub use create_user::{NewAccess, NewUser, create_user};
+pub use delete_account::delete_account;
+pub use list_users::{find_user, list_users};
 pub use new_account::NewAccount;
 pub use owner::{complete_setup, ensure_owner, is_setup_open, owner, owner_link};
 pub use proof::{RECENT_PROOF_REQUIRED, require_recent_proof};
@@ -32,3 +43,8 @@ pub use sign_in::{
 };
 pub use sign_up::sign_up;
 pub use tokens::{RefreshRefusal, TokenPair, login, refresh, session_of_refresh, verify_access};
+pub use update_user::{DEFAULT_PROVIDER, ProfileChange, UserChange, update_profile, update_user};
+pub use user_sessions::{
+    TokenSession, end_user_session, end_user_sessions, find_token_session, latest_token_session,
+    list_token_sessions,
+};

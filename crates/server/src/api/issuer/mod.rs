@@ -1,8 +1,13 @@
 //! The issuer's area, `/user`: tokens for services that verify them with the key set. One file a resource.
 
+mod dashboard;
+mod fields;
 mod key_set;
 mod login;
 mod private;
+mod profile;
+mod users;
+mod wire;
 
 use http::StatusCode;
 
@@ -15,6 +20,9 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .merge(login::routes())
         .merge(private::routes())
+        .merge(users::routes())
+        .merge(profile::routes())
+        .merge(dashboard::routes())
         .get("/.well-known/jwks.json", key_set)
         .with(|router| {
             router
