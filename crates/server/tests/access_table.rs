@@ -11,6 +11,10 @@ enum Who {
     Proof,
     /// Whoever is signed in.
     Account,
+    /// Whoever has a good access token of the issuer.
+    Token,
+    /// The same with the highest role; others get 403.
+    Superuser,
     /// The owner of the app in the path; members get 403, others 404.
     Owner,
     /// The owner and members of the app in the path; others get 404.
@@ -31,10 +35,22 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("GET", "/metrics", Who::Admin),
     ("GET", "/readyz", Who::Anyone),
     ("GET", "/user/.well-known/jwks.json", Who::Anyone),
+    ("GET", "/user/dashboard/users/activity/", Who::Token),
+    ("GET", "/user/dashboard/users/activity/current/", Who::Token),
     ("POST", "/user/login/access-token", Who::Proof),
     ("POST", "/user/login/logout/", Who::Proof),
     ("POST", "/user/login/refresh-token/", Who::Proof),
     ("POST", "/user/private/v1/service-token", Who::Service),
+    ("DELETE", "/user/profile/delete/me/", Who::Token),
+    ("GET", "/user/profile/get/me/", Who::Token),
+    ("PATCH", "/user/profile/me/password/", Who::Token),
+    ("PATCH", "/user/profile/update/me/", Who::Token),
+    ("GET", "/user/users/", Who::Superuser),
+    ("DELETE", "/user/users/delete/{id}/", Who::Superuser),
+    ("GET", "/user/users/get/{id}/", Who::Superuser),
+    ("POST", "/user/users/new_user/", Who::Superuser),
+    ("POST", "/user/users/signup/", Who::Superuser),
+    ("PATCH", "/user/users/update/{id}/", Who::Superuser),
     ("GET", "/v1/apps", Who::Account),
     ("POST", "/v1/apps/publish", Who::Account),
     ("DELETE", "/v1/apps/{slug}", Who::Owner),
@@ -112,6 +128,7 @@ async fn every_route_lets_in_whom_the_table_says() {
         server.person("member").await,
         server.person("stranger").await,
     );
+    let access = server.access_token(&stranger).await;
     let app = server.app(&owner, "notes").await;
     server.join(&app, &member).await;
     for route in server::routes::list() {
@@ -123,7 +140,8 @@ async fn every_route_lets_in_whom_the_table_says() {
             .replace("{key}", "shared:k")
             .replace("{version}", "1")
             .replace("{invite}", &app.id)
-            .replace("{account}", &app.id);
+            .replace("{account}", &app.id)
+            .replace("{id}", &app.id);
         let status = async |token: Option<&str>| {
             let mut request = server.request(route.method.parse().unwrap(), &path);
             if let Some(token) = token {
@@ -134,6 +152,17 @@ async fn every_route_lets_in_whom_the_table_says() {
         let name = format!("{} {}", route.method, route.path);
         match who {
             Who::Account => assert_eq!(status(None).await, 401, "{name} without a token"),
+            Who::Token | Who::Superuser => {
+                assert_eq!(status(None).await, 401, "{name} without a token");
+                assert_eq!(
+                    status(Some(&stranger.token)).await,
+                    403,
+                    "{name} with a session token"
+                );
+                if who == Who::Superuser {
+                    assert_eq!(status(Some(&access)).await, 403, "{name} by a stranger");
+                }
+            }
             Who::Owner => {
                 assert_eq!(status(None).await, 401, "{name} without a token");
                 assert_eq!(

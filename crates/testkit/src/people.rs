@@ -57,9 +57,14 @@ pub struct AppFixture {
 impl TestServer {
     /// Makes an account of the lowest role and signs it in.
     pub async fn person(&self, username: &str) -> Person {
+        self.person_of(username, Role::User).await
+    }
+
+    /// Makes an account of a role and signs it in.
+    pub async fn person_of(&self, username: &str, role: Role) -> Person {
         let new = new_account(username);
         let (email, password) = (new.email.clone(), new.password.expose().clone());
-        let made = actions::create_account(self.context(), new, Role::User).await;
+        let made = actions::create_account(self.context(), new, role).await;
         let account = made.expect("the account is made");
         let signed_in = self.begin_session(&email, &password).await;
         Person {
@@ -113,6 +118,20 @@ impl TestServer {
             token: signed_in.token.expose().clone(),
             session: signed_in.session.id,
         })
+    }
+
+    /// Signs a person in at the issuer and gives the access token.
+    pub async fn access_token(&self, person: &Person) -> String {
+        let request = self.request(
+            "POST".parse().expect("a method"),
+            "/user/login/access-token",
+        );
+        let form = [
+            ("username", person.email.as_str()),
+            ("password", person.password.as_str()),
+        ];
+        let answer = Answer::to(request.form(&form)).await.expect(200).json();
+        answer["access_token"].as_str().expect("a token").to_owned()
     }
 
     /// The person as a use case sees them.

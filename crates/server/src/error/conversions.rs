@@ -83,6 +83,9 @@ impl From<accounts::proof::ProofTooOld> for Error {
     fn from(error: accounts::proof::ProofTooOld) -> Self {
         let code = crate::actions::accounts::RECENT_PROOF_REQUIRED;
         Self::new(StatusCode::FORBIDDEN, code, sentence(error))
+    }
+}
+
 impl From<accounts::AuthorityRefusal> for Error {
     fn from(refusal: accounts::AuthorityRefusal) -> Self {
         use accounts::AuthorityRefusal as Refusal;

@@ -11,8 +11,7 @@ use super::{
     wire::user_public,
 };
 use crate::{
-    Context, actions::accounts as actions, error::IssuerError, extract::TokenCaller,
-    routes::Routes,
+    Context, actions::accounts as actions, error::IssuerError, extract::TokenCaller, routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {

@@ -75,10 +75,7 @@ async fn create(
 fn access(body: &mut Fields) -> Option<NewAccess> {
     let provider = body.given("provider", |value| match fields::text(value)? {
         name if [PASSWORD_PROVIDER, DEFAULT_PROVIDER].contains(&name) => Ok(name.to_owned()),
-        _ => Err(Wrong::new(
-            "enum",
-            "Input should be 'password' or 'google'",
-        )),
+        _ => Err(Wrong::new("enum", "Input should be 'password' or 'google'")),
     });
     let password = body.given("password", fields::new_password);
     let subject = body.given("oauth_user_id", fields::subject);
@@ -196,14 +193,13 @@ pub(super) fn refusal(error: Error, taken: StatusCode, email_taken: &'static str
     match (error.code, field) {
         ("not_found", _) => not_found(),
         ("taken", Some("email")) => IssuerError::new(taken, email_taken),
-        ("taken", Some("identity")) => IssuerError::new(
+        ("taken", Some("record")) => IssuerError::new(
             taken,
             "Another user is already linked to this oauth_user_id",
         ),
-        ("raises_own_role", _) => IssuerError::new(
-            StatusCode::FORBIDDEN,
-            "A user may not raise their own role",
-        ),
+        ("raises_own_role", _) => {
+            IssuerError::new(StatusCode::FORBIDDEN, "A user may not raise their own role")
+        }
         ("out_of_reach", _) => IssuerError::not_enough_privileges(),
         ("last_superuser_required", _) => {
             IssuerError::new(StatusCode::CONFLICT, "last_superuser_required")
