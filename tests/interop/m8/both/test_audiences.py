@@ -1,23 +1,13 @@
 """Audiences of registered services: a token for one is refused by the other."""
 
-import json
-
 from harness.issuer import Issuer, StartIssuer
 from harness.service import GENERATION, Service, StartService
 
 
-def registered(issuer: Issuer, name: str) -> str:
-    """Registers a service with an audience of its own; its secret."""
-    made = issuer.command("services", "create", name, "--audience", name)
-    secret = made["secret"]
-    assert isinstance(secret, str), json.dumps(made)
-    return secret
-
-
 def test_a_token_for_one_service_is_refused_by_another(start_issuer: StartIssuer, start_service: StartService) -> None:
     issuer = start_issuer()
-    registered(issuer, "orders")
-    registered(issuer, "stock")
+    issuer.register("orders", audience="orders")
+    issuer.register("stock", audience="stock")
     services: dict[str, Service] = {name: start_service(issuer, TOKEN_AUDIENCE=name) for name in ("orders", "stock")}
     person = issuer.person()
     for name, service in services.items():
@@ -44,7 +34,7 @@ def test_an_unknown_client_is_no_way_to_another_audience(issuer: Issuer, service
 
 def test_a_service_introspects_with_its_own_credential(start_issuer: StartIssuer, start_service: StartService) -> None:
     issuer = start_issuer()
-    secret = registered(issuer, "orders")
+    secret = issuer.register("orders", audience="orders")
     person = issuer.person()
     held = issuer.login(person, client_id="orders")
     headers = {"X-Internal-Client": "orders", "X-Internal-Token": secret}

@@ -93,7 +93,7 @@ def test_the_suite_passes(
 
 def run(stack: str, issuer: Issuer, service: str, folder: Path) -> list[Outcome]:
     superuser = issuer.person("superadmin", "tester")
-    secret = issuer.command("services", "create", "media-service", "--scopes", "user-create")["secret"]
+    secret = issuer.register("media-service", "user-create")
     settings = {
         "LIVE_TEST_AUTH_BASE": issuer.base,
         "LIVE_TEST_PUBLIC_BASE": issuer.origin,

@@ -22,8 +22,7 @@ class Key:
 
 @pytest.fixture(scope="module")
 def secret(issuer: Issuer) -> str:
-    made = issuer.command("services", "create", "notes", "--scopes", "introspection,api-key-introspection")
-    return str(made["secret"])
+    return issuer.register("notes", "introspection", "api-key-introspection")
 
 
 @pytest.fixture

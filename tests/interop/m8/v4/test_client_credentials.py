@@ -5,14 +5,12 @@ import pytest
 from harness.issuer import Issuer, StartIssuer
 from harness.service import Service, StartService
 
-SCOPES = "introspection,event-stream,api-key-introspection"
+SCOPES = ("introspection", "event-stream", "api-key-introspection")
 
 
 @pytest.fixture(scope="module")
 def secret(issuer: Issuer) -> str:
-    made = issuer.command("services", "create", "items", "--scopes", SCOPES)
-    assert made["id"] == "items"
-    return str(made["secret"])
+    return issuer.register("items", *SCOPES)
 
 
 def exchange(issuer: Issuer, client: str, secret: str, body: object = None) -> httpx.Response:
@@ -50,7 +48,7 @@ def test_an_exchanged_token_outlives_a_restart_of_the_issuer(
     start_issuer: StartIssuer, start_service: StartService
 ) -> None:
     issuer = start_issuer()
-    secret = issuer.command("services", "create", "items", "--scopes", SCOPES)["secret"]
+    secret = issuer.register("items", *SCOPES)
     service = exchanging(issuer, secret, start_service)
     held = issuer.sign_in()
     assert service.status("/me", held) == 200
@@ -105,7 +103,7 @@ def test_a_service_token_signs_nobody_in(issuer: Issuer, secret: str, service: S
 
 
 def test_services_may_make_accounts_when_they_may(issuer: Issuer) -> None:
-    secret = issuer.command("services", "create", "sign-up-form", "--scopes", "user-create")["secret"]
+    secret = issuer.register("sign-up-form", "user-create")
     body = {"email": "made-by-a-service@example.com", "password": "long enough for it", "full_name": "Made"}
     headers = {"X-Internal-Client": "sign-up-form", "X-Internal-Token": secret}
     made = issuer.client.post("/private/users/", json=body, headers=headers)
