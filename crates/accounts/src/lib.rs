@@ -8,18 +8,21 @@ mod authority;
 mod avatar;
 mod challenge;
 mod email;
+mod factors;
 mod hash;
 mod identity;
 mod lifetime;
 mod password;
 pub mod proof;
 pub mod quota;
+pub mod recovery;
 pub mod refresh;
 pub mod service;
 mod session;
 mod sign_out;
 mod sign_up;
 pub mod throttle;
+pub mod totp;
 mod username;
 
 pub use account::{Account, PASSWORD_PROVIDER, PENDING_PREFIX, Role, UnknownRole};
@@ -28,6 +31,7 @@ pub use avatar::{Avatar, AvatarError};
 pub use challenge::{Challenge, ChallengeInvalid, ChallengePurpose};
 pub use email::{Email, EmailError};
 pub use hash::{Block, HashError, HashParameters, Scheme, Verdict, hash, rehash, scheme, verify};
+pub use factors::{Factors, LastWayIn, TypedCode, Way};
 pub use identity::{
     Identity, LINK_PROOF_AGE, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal,
     SubjectError, Told, WaitingLink, WaysIn, decide as decide_social, may_link,
