@@ -1,4 +1,4 @@
-//! What an account is protected by, and what may be taken away from it.
+//! What an account is protected by, and the codes that people type.
 
 use secret::SecretString;
 
@@ -15,25 +15,7 @@ pub struct Factors {
     pub passkeys: usize,
     /// Recovery codes that are not used yet.
     pub recovery_codes: usize,
-    /// Accounts at outside providers.
-    pub identities: usize,
 }
-
-/// A way to sign in without any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// The password.
-    Password,
-    /// One passkey.
-    Passkey,
-    /// One account at an outside provider.
-    Identity,
-}
-
-/// The account could not be signed in to any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is the only way to sign in to the account; add another one first")]
-pub struct LastWayIn;
 
 impl Factors {
     /// Whether a sign-in by anything but a passkey is asked for a second factor. Whoever adds one wants it asked for,
@@ -45,22 +27,6 @@ impl Factors {
     /// Whether the person can confirm that it is them without signing in anew.
     pub const fn can_confirm(&self) -> bool {
         self.password || self.ask_for_second()
-    }
-
-    /// Whether a way in may be taken away. An authenticator app and recovery codes always may: they are asked for
-    /// after a way in.
-    pub const fn may_remove(&self, way: Way) -> Result<(), LastWayIn> {
-        let ways = self.password as usize + self.passkeys + self.identities;
-        let there = match way {
-            Way::Password => self.password,
-            Way::Passkey => self.passkeys > 0,
-            Way::Identity => self.identities > 0,
-        };
-        if there && ways < 2 {
-            Err(LastWayIn)
-        } else {
-            Ok(())
-        }
     }
 }
 
@@ -119,28 +85,6 @@ mod tests {
     }
 
     #[test]
-    fn the_last_way_in_stays() {
-        let only = Factors {
-            passkeys: 1,
-            authenticator: true,
-            recovery_codes: 10,
-            ..Factors::default()
-        };
-        assert_eq!(only.may_remove(Way::Passkey), Err(LastWayIn));
-        let two = Factors {
-            passkeys: 2,
-            ..only
-        };
-        assert_eq!(two.may_remove(Way::Passkey), Ok(()));
-        let social = Factors {
-            identities: 1,
-            ..only
-        };
-        assert_eq!(social.may_remove(Way::Passkey), Ok(()));
-        assert_eq!(social.may_remove(Way::Identity), Ok(()));
-    }
-
-    #[test]
     fn the_two_kinds_of_code_are_told_apart() {
         for text in ["123456", " 123 456 ", "123-456"] {
             let parsed = TypedCode::parse(text);
@@ -160,20 +104,6 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused_without_a_panic(text: String) {
             let _ = TypedCode::parse(&text);
-        }
-
-        #[test]
-        fn whatever_may_be_removed_a_way_in_is_left(password: bool, passkeys in 0_usize..4, identities in 0_usize..4) {
-            let factors = Factors { password, passkeys, identities, ..Factors::default() };
-            for (way, left) in [
-                (Way::Passkey, Factors { passkeys: passkeys.saturating_sub(1), ..factors }),
-                (Way::Identity, Factors { identities: identities.saturating_sub(1), ..factors }),
-                (Way::Password, Factors { password: false, ..factors }),
-            ] {
-                let had = password || passkeys + identities > 0;
-                let has = left.password || left.passkeys + left.identities > 0;
-                prop_assert_eq!(factors.may_remove(way).is_ok(), has || !had);
-            }
         }
     }
 }

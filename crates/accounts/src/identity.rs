@@ -258,6 +258,11 @@ impl WaysIn {
     pub const fn may_unlink(self) -> bool {
         self.password || self.passkeys > 0 || self.identities > 1
     }
+
+    /// Whether a way in remains once one passkey is removed.
+    pub const fn may_remove_passkey(self) -> bool {
+        self.password || self.identities > 0 || self.passkeys > 1
+    }
 }
 
 #[cfg(test)]
@@ -378,6 +383,19 @@ mod tests {
         assert!(!ways(false, 0, 0).may_unlink());
         for ways in [ways(true, 1, 0), ways(false, 2, 0), ways(false, 1, 1)] {
             assert!(ways.may_unlink());
+        }
+    }
+
+    #[test]
+    fn the_last_way_in_is_not_removed() {
+        let ways = |password, identities, passkeys| WaysIn {
+            password,
+            identities,
+            passkeys,
+        };
+        assert!(!ways(false, 0, 1).may_remove_passkey());
+        for ways in [ways(true, 0, 1), ways(false, 0, 2), ways(false, 1, 1)] {
+            assert!(ways.may_remove_passkey());
         }
     }
 

@@ -12,6 +12,7 @@ mod factors;
 mod hash;
 mod identity;
 mod lifetime;
+pub mod passkey;
 mod password;
 pub mod proof;
 pub mod quota;
@@ -30,13 +31,14 @@ pub use authority::{Actor, AuthorityRefusal, Consequence, Standing, change_stand
 pub use avatar::{Avatar, AvatarError};
 pub use challenge::{Challenge, ChallengeInvalid, ChallengePurpose};
 pub use email::{Email, EmailError};
+pub use factors::{Factors, TypedCode};
 pub use hash::{Block, HashError, HashParameters, Scheme, Verdict, hash, rehash, scheme, verify};
-pub use factors::{Factors, LastWayIn, TypedCode, Way};
 pub use identity::{
     Identity, LINK_PROOF_AGE, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal,
     SubjectError, Told, WaitingLink, WaysIn, decide as decide_social, may_link,
 };
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
+pub use passkey::Passkey;
 pub use password::{Password, PasswordError};
 pub use proof::{Assurance, Method, Methods};
 pub use service::{Scopes, Service};

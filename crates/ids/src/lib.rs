@@ -82,6 +82,10 @@ ids! {
     InviteId, "invite id";
     /// A key with which programs act for an account.
     ApiKeyId, "API key id";
+    /// A passkey of an account.
+    PasskeyId, "passkey id";
+    /// Something that a person has to be told.
+    NoticeId, "notice id";
 }
 
 #[cfg(test)]

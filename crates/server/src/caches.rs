@@ -147,7 +147,8 @@ impl Caches {
             | EventKind::AccountChanged
             | EventKind::AccountDisabled
             | EventKind::AccountDeleted
-            | EventKind::AccountGeneration => forget_named(&self.accounts, subject),
+            | EventKind::AccountGeneration
+            | EventKind::AccountFactors => forget_named(&self.accounts, subject),
             EventKind::SessionStarted | EventKind::SessionEnded | EventKind::SessionProven => {
                 forget_named(&self.sessions, subject);
             }

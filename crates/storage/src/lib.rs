@@ -30,6 +30,10 @@ pub use repositories::{
     ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, Keys, Kv, KvLimits, LimitOf,
     Link, Links, Mail, MailState, Members, Outbox, Page, Put, RefreshTokens, Releases, Services,
     Sessions, SignUp, SignUps, SigningKey, Window,
+    Accounts, Apps, Authenticators, Ceremonies, Ceremony, Challenges, Event, EventKind, Events,
+    Expected, ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, KeyState, Keys,
+    Kv, KvLimits, Link, Links, Mail, MailState, Members, Notice, Notices, Outbox, Page, Passkeys,
+    Put, RecoveryCodes, RefreshTokens, Releases, Sessions, SignUp, SignUps, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

@@ -266,6 +266,31 @@ impl Tx {
         repo::Links(self)
     }
 
+    /// Authenticator apps.
+    pub const fn authenticators(&mut self) -> repo::Authenticators<'_> {
+        repo::Authenticators(self)
+    }
+
+    /// Recovery codes.
+    pub const fn recovery_codes(&mut self) -> repo::RecoveryCodes<'_> {
+        repo::RecoveryCodes(self)
+    }
+
+    /// Passkeys.
+    pub const fn passkeys(&mut self) -> repo::Passkeys<'_> {
+        repo::Passkeys(self)
+    }
+
+    /// What waits for a person's next step.
+    pub const fn ceremonies(&mut self) -> repo::Ceremonies<'_> {
+        repo::Ceremonies(self)
+    }
+
+    /// What people have to be told.
+    pub const fn notices(&mut self) -> repo::Notices<'_> {
+        repo::Notices(self)
+    }
+
     /// Identities at outside providers.
     pub const fn identities(&mut self) -> repo::Identities<'_> {
         repo::Identities(self)

@@ -21,6 +21,8 @@ const AT_ONCE: u32 = 500;
 const KEPT_AFTER_END: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a deleted app's data is kept, and its slug held.
 const KEPT_AFTER_DELETION: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a notice waits for the person it is for.
+const NOTICES_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// How long events are kept.
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Deleted apps erased in one transaction.
@@ -31,6 +33,10 @@ const APPS_AT_ONCE: u32 = 20;
 pub struct Tidied {
     /// One-time links.
     pub links: u64,
+    /// Sign-ins and passkey challenges whose second step did not come.
+    pub ceremonies: u64,
+    /// Notices that nobody looked at for a year.
+    pub notices: u64,
     /// Sessions, with their refresh tokens.
     pub sessions: u64,
     /// Refresh tokens of sessions that live.
@@ -69,7 +75,14 @@ pub async fn tidy(context: &Context) -> Tidied {
     let refresh_tokens = in_steps(context, move |tx| {
         tx.refresh_tokens().delete_expired(ended, AT_ONCE)
     });
+    let ceremonies = in_steps(context, move |tx| {
+        tx.ceremonies().delete_expired(now, AT_ONCE)
+    });
+    let unseen = now - NOTICES_KEPT;
+    let notices = in_steps(context, move |tx| tx.notices().delete_old(unseen, AT_ONCE));
     Tidied {
+        ceremonies: done("ceremonies", ceremonies.await),
+        notices: done("notices", notices.await),
         links: done("links", links.await),
         sessions: done("sessions", sessions.await),
         refresh_tokens: done("refresh tokens", refresh_tokens.await),

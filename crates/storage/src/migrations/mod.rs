@@ -8,6 +8,7 @@ mod issuer_accounts;
 mod mail;
 mod schema;
 mod services;
+mod second_factors;
 mod session_proof;
 mod signing_key_life;
 
@@ -34,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     api_keys::migration,
     services::migration,
     event_readers::migration,
+    second_factors::migration,
 ];
 
 /// The newest schema version this program knows.

@@ -72,6 +72,8 @@ kinds! {
     IdentityLinked = "identity.linked",
     /// An outside identity was taken from an account; the subject is the account, as above.
     IdentityUnlinked = "identity.unlinked",
+    /// What an account is protected by changed: a passkey, an authenticator app, recovery codes.
+    AccountFactors = "account.factors",
     /// A session began; the subject is its id.
     SessionStarted = "session.started",
     /// A session ended; the subject is its id.

@@ -25,7 +25,7 @@ pub(crate) fn unique() -> [u8; 10] {
     bytes
 }
 
-fn milliseconds() -> u64 {
+pub(crate) fn milliseconds() -> u64 {
     t0().as_millisecond().try_into().unwrap()
 }
 

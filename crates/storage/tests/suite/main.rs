@@ -35,4 +35,5 @@ mod kv;
 mod mail;
 mod schema;
 mod services;
+mod second_factors;
 mod sessions;
