@@ -26,14 +26,11 @@ mod tx;
 
 pub use error::Error;
 pub use repositories::{
-    Accounts, ApiKeys, Apps, Challenges, Event, EventKind, EventReaders, Events, Expected,
-    ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, Keys, Kv, KvLimits, LimitOf,
-    Link, Links, Mail, MailState, Members, Outbox, Page, Put, RefreshTokens, Releases, Services,
-    Sessions, SignUp, SignUps, SigningKey, Window,
-    Accounts, Apps, Authenticators, Ceremonies, Ceremony, Challenges, Event, EventKind, Events,
-    Expected, ExternalToken, ExternalTokens, Group, Groups, Identities, Invites, KeyState, Keys,
-    Kv, KvLimits, Link, Links, Mail, MailState, Members, Notice, Notices, Outbox, Page, Passkeys,
-    Put, RecoveryCodes, RefreshTokens, Releases, Sessions, SignUp, SignUps, SigningKey, Window,
+    Accounts, ApiKeys, Apps, Authenticators, Ceremonies, Ceremony, Challenges, Event, EventKind,
+    EventReaders, Events, Expected, ExternalToken, ExternalTokens, Group, Groups, Identities,
+    Invites, Keys, Kv, KvLimits, LimitOf, Link, Links, Mail, MailState, Members, Notice, Notices,
+    Outbox, Page, Passkeys, Put, RecoveryCodes, RefreshTokens, Releases, Services, Sessions,
+    SignUp, SignUps, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

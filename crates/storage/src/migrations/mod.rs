@@ -7,8 +7,8 @@ mod identities;
 mod issuer_accounts;
 mod mail;
 mod schema;
-mod services;
 mod second_factors;
+mod services;
 mod session_proof;
 mod signing_key_life;
 

@@ -34,6 +34,6 @@ mod keys;
 mod kv;
 mod mail;
 mod schema;
-mod services;
 mod second_factors;
+mod services;
 mod sessions;
