@@ -4,9 +4,9 @@
 //! §5.7). An address only decides whether a *new* identity makes an account or has to be joined to one.
 
 use ids::AccountId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::{Account, Email, SignUpDecision, Username};
+use crate::{Account, Email, Session, SignUpDecision, Username, proof::require_recent_proof};
 
 /// Longest subject, in bytes; OpenID Connect Core §2 allows 255.
 const LONGEST_SUBJECT: usize = 255;
@@ -14,8 +14,6 @@ const LONGEST_SUBJECT: usize = 255;
 const LONGEST_NAME: usize = 100;
 /// Longest address of a picture, in bytes.
 const LONGEST_AVATAR: usize = 255;
-/// How fresh the proof of who is at the keyboard must be when an identity is joined to their account.
-pub const LINK_PROOF_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Somebody at an outside provider who stands for an account here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,24 +220,19 @@ pub enum LinkRefusal {
     Taken,
 }
 
-/// Whether a waiting identity may be joined to the account of the one who is signed in, and proved it at
-/// `authenticated_at`.
+/// Whether a waiting identity may be joined to the account that a session belongs to.
 pub fn may_link(
     waiting: WaitingLink,
-    caller: AccountId,
-    authenticated_at: Timestamp,
+    session: &Session,
     now: Timestamp,
 ) -> Result<(), LinkRefusal> {
-    if waiting.account != caller {
+    if waiting.account != session.account {
         return Err(LinkRefusal::OtherAccount);
     }
-    if waiting.owner.is_some_and(|owner| owner != caller) {
+    if waiting.owner.is_some_and(|owner| owner != session.account) {
         return Err(LinkRefusal::Taken);
     }
-    if now.duration_since(authenticated_at) > LINK_PROOF_AGE {
-        return Err(LinkRefusal::StaleProof);
-    }
-    Ok(())
+    require_recent_proof(session, now).map_err(|_| LinkRefusal::StaleProof)
 }
 
 /// The ways by which somebody can sign in.
@@ -270,7 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lifetime::tests::{account, at};
+    use crate::lifetime::tests::{account, at, session};
 
     fn told(email: Option<&str>, email_verified: bool) -> OutsideProfile {
         let told = Told {
@@ -356,18 +349,23 @@ mod tests {
             account: ada,
             owner,
         };
-        assert_eq!(may_link(waiting(None), ada, at(0), at(600)), Ok(()));
-        assert_eq!(may_link(waiting(Some(ada)), ada, at(0), at(1)), Ok(()));
+        let hers = session();
+        let his = Session {
+            account: ben,
+            ..session()
+        };
+        assert_eq!(may_link(waiting(None), &hers, at(599)), Ok(()));
+        assert_eq!(may_link(waiting(Some(ada)), &hers, at(1)), Ok(()));
         assert_eq!(
-            may_link(waiting(None), ada, at(0), at(601)),
+            may_link(waiting(None), &hers, at(600)),
             Err(LinkRefusal::StaleProof)
         );
         assert_eq!(
-            may_link(waiting(None), ben, at(0), at(1)),
+            may_link(waiting(None), &his, at(1)),
             Err(LinkRefusal::OtherAccount)
         );
         assert_eq!(
-            may_link(waiting(Some(ben)), ada, at(0), at(1)),
+            may_link(waiting(Some(ben)), &hers, at(1)),
             Err(LinkRefusal::Taken)
         );
     }

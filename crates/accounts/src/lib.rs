@@ -34,8 +34,8 @@ pub use email::{Email, EmailError};
 pub use factors::{Factors, TypedCode};
 pub use hash::{Block, HashError, HashParameters, Scheme, Verdict, hash, rehash, scheme, verify};
 pub use identity::{
-    Identity, LINK_PROOF_AGE, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal,
-    SubjectError, Told, WaitingLink, WaysIn, decide as decide_social, may_link,
+    Identity, LinkRefusal, OutsideProfile, SocialDecision, SocialRefusal, SubjectError, Told,
+    WaitingLink, WaysIn, decide as decide_social, may_link,
 };
 pub use lifetime::{Lifetimes, NewSession, SessionRefusal, Touch, check, start, touch};
 pub use passkey::Passkey;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    num::NonZeroU32,
     ops::Deref,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
-    StartError, actions::kv::WriteRate, caches::Caches, clock::Clock, config::Config,
-    hasher::Hasher, hosting::Hosting, keys, signing::Loaded, throttle::Throttle,
+    StartError, actions::kv::WriteRate, by_network::ByNetwork, caches::Caches, clock::Clock,
+    config::Config, hasher::Hasher, hosting::Hosting, keys, outside::Providers, signing::Loaded,
+    throttle::Throttle,
 };
 
 /// Shared by all requests; cloning is cheap.
@@ -37,6 +39,10 @@ pub struct Parts {
     pub(crate) throttle: Throttle,
     /// Counts of writes to the key-value store.
     pub(crate) kv_writes: WriteRate,
+    /// Outside providers of identities.
+    pub(crate) outside: Providers,
+    /// How often a network begins and ends trips to them.
+    pub(crate) outside_rate: ByNetwork,
     /// The signing keys, once loaded. Read through [`Context::signing`].
     pub(crate) signing: Loaded,
     /// The present time.
@@ -76,6 +82,7 @@ impl Context {
         let storage = Storage::open(Settings::new(url)).await?;
         let hasher = Hasher::start(hash_threads(&config), config.accounts.hash_queue.size());
         let kv_writes = WriteRate::new(&config.kv);
+        let outside = Providers::new(&config).map_err(StartError::Outside)?;
         Ok(Self(Arc::new(Parts {
             config,
             storage,
@@ -83,6 +90,8 @@ impl Context {
             hasher,
             throttle: Throttle::new(),
             kv_writes,
+            outside,
+            outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),
             signing: Loaded::default(),
             clock,
             service_keys: master_key.service_keys(),
@@ -181,6 +190,8 @@ const MOST_AGE: Duration = Duration::from_secs(1);
 const EXPIRY_PAUSE: Duration = Duration::from_mins(1);
 /// How often it is looked whether it is.
 const CURRENCY_PAUSE: Duration = Duration::from_millis(100);
+/// Steps of sign-ins at outside providers that one network may take in a minute.
+const TRIPS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
 fn hash_threads(config: &Config) -> usize {
     match config.accounts.hash_threads.size() {

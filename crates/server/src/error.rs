@@ -13,6 +13,7 @@ use protocol::issuer::InvalidField;
 use serde_json::{Map, Value};
 
 mod conversions;
+mod outside;
 
 /// A refusal or failure, ready to be answered.
 ///

@@ -5,6 +5,7 @@
 pub mod actions;
 pub mod api;
 mod app_state;
+mod by_network;
 mod caches;
 mod change;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod known_device;
 mod metrics;
 mod middleware;
+mod outside;
 mod peer;
 pub mod random;
 pub mod routes;

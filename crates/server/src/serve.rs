@@ -83,6 +83,9 @@ pub enum StartError {
         /// The directory.
         path: String,
     },
+    /// Requests to other servers cannot be made.
+    #[error("could not prepare requests to outside providers of identities")]
+    Outside(#[source] reqwest::Error),
     /// There is no master key.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -5,11 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use server::shell::{
     page::{Page, Theme},
     pages::{
-        Account, AccountTab, AppCard, AppHead, CliLogin, Confirm, Dashboard, ErrorPage, Finding,
-        Invitation, Invite, InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Member,
-        NewAccount, Notice, NoticeLink, Outcome, Overview, Password, People, Profile, SessionRow,
-        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, Tab, Version,
-        VersionRow, Versions, View, ViewState, Waiting, parse_unified,
+        Account, AccountTab, AppCard, AppHead, CliLogin, Confirm, ConnectionRow, Connections,
+        Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite, InviteNote, InvitedAs,
+        Link, LogKind, LogLine, Logs, Member, NewAccount, Notice, NoticeLink, Outcome, Overview,
+        Password, People, Profile, ProviderButton, SessionRow, Sessions, Setup, ShareResult,
+        SignIn, SignOut, SignUp, Stage, StageState, Tab, Version, VersionRow, Versions, View,
+        ViewState, Waiting, parse_unified,
     },
     ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
 };
@@ -210,6 +211,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             form: new_account(true),
             next: "/".into(),
             invite: None,
+            providers: Vec::new(),
         },
     );
     add(
@@ -223,6 +225,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             }
             .form(),
             next: "/".into(),
+            providers: Vec::new(),
             invite: Some(InviteNote {
                 token: "t".into(),
                 app: fill.text("Guestbook"),
@@ -244,6 +247,10 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             next: "/open/guestbook".into(),
             can_sign_up: true,
             reason: Some(fill.text("Then Guestbook opens.")),
+            providers: vec![ProviderButton {
+                name: "google".into(),
+                label: fill.text("Google"),
+            }],
         },
     );
     add(
@@ -257,6 +264,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             next: "/".into(),
             can_sign_up: false,
             reason: None,
+            providers: Vec::new(),
         },
     );
     add(
@@ -647,6 +655,34 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
                 session("Firefox on Linux", false, 0, true),
                 session("vestibule on ada-laptop", true, 2 * HOUR, false),
                 session("Safari on iPhone", false, 3 * DAY, false),
+            ]),
+        },
+    );
+    let connection = |provider: &str, label: &str, identity| ConnectionRow {
+        provider: provider.into(),
+        label: fill.text(label),
+        is_offered: true,
+        identity,
+    };
+    add(
+        "connections",
+        &Connections {
+            page: page.clone(),
+            head: Account {
+                tab: AccountTab::Connections,
+            },
+            connections: fill.list(vec![
+                connection(
+                    "google",
+                    "Google",
+                    Some(IdentityRow {
+                        email: fill.text("ada@example.com"),
+                        subject: "4711".into(),
+                        since: ago(12 * DAY),
+                        last_used: ago(2 * HOUR),
+                    }),
+                ),
+                connection("github", "GitHub", None),
             ]),
         },
     );

@@ -48,6 +48,10 @@ pub struct Definition {
 
 /// The protocol that a provider speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a handful, made once at start"
+)]
 pub enum Protocol {
     /// OpenID Connect, with discovery.
     Oidc {

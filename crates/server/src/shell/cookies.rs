@@ -11,8 +11,23 @@ pub(super) const FORM_COOKIE: &str = "vestibule_form";
 pub(super) const FLASH_COOKIE: &str = "vestibule_flash";
 /// A sign-in that waits for its second factor.
 pub(super) const SECOND_STEP_COOKIE: &str = "vestibule_second_step";
+/// Binds a trip to an outside provider of identities to the browser.
+const BROWSER_COOKIE: &str = "vestibule_browser";
+/// The same where browsers keep every other host from setting it (RFC 6265bis §4.1.3.2).
+const BROWSER_COOKIE_OF_HOST: &str = "__Host-vestibule_browser";
+/// An outside identity that waits to be joined to an account.
+pub(super) const JOINING_COOKIE: &str = "vestibule_joining";
 /// The chosen colors.
 pub(super) const THEME_COOKIE: &str = "vestibule_theme";
+
+/// The name of the cookie that binds a trip to an outside provider to the browser.
+pub(crate) fn browser_cookie(config: &Config) -> &'static str {
+    if config.public_url.scheme() == "https" {
+        BROWSER_COOKIE_OF_HOST
+    } else {
+        BROWSER_COOKIE
+    }
+}
 
 /// How long a cookie is kept, in seconds.
 #[derive(Debug, Clone, Copy)]

@@ -104,6 +104,12 @@ pub(super) async fn sign_up_page(
         page: visit.page(),
         form: form.form(),
         next: next.to_string(),
+        // An invitation's link is good for the address it was sent to; a provider may tell another.
+        providers: if invite.is_some() {
+            Vec::new()
+        } else {
+            providers(&visit)
+        },
         invite: invite.map(|(note, ..)| note),
     };
     Ok(visit.show_door(StatusCode::OK, &page))
@@ -127,6 +133,11 @@ pub(super) async fn sign_up(Posted { visit, fields }: Posted) -> Result<Response
                 page: visit.page(),
                 form: form.form(),
                 next: next.to_string(),
+                providers: if note.is_some() {
+                    Vec::new()
+                } else {
+                    providers(&visit)
+                },
                 invite: note.map(|(note, ..)| note),
             };
             Ok(again(visit.show_door(error.status, &page), &error))
@@ -248,7 +259,16 @@ fn sign_in_form(visit: &Visit, next: &Next, login: &str, message: Option<String>
         can_sign_up: visit.context.config.accounts.sign_up == SignUp::Open,
         // The name in the address is what the person typed or followed: it tells nothing about what exists.
         reason: next.opens_app().map(|slug| format!("Then {slug} opens.")),
+        providers: providers(visit),
     }
+}
+
+/// The ways in by outside providers.
+fn providers(visit: &Visit) -> Vec<pages::ProviderButton> {
+    let labels = actions::outside::labels(&visit.context).into_iter();
+    labels
+        .map(|(name, label)| pages::ProviderButton { name, label })
+        .collect()
 }
 
 fn typed(fields: &super::form::Fields) -> NewAccount {

@@ -6,7 +6,8 @@
 mod account;
 mod apps;
 pub mod assets;
-mod cookies;
+mod connections;
+pub(crate) mod cookies;
 mod device;
 mod entry;
 mod errors;
@@ -14,6 +15,7 @@ mod form;
 mod logs;
 mod manage;
 mod next;
+mod outside;
 pub mod page;
 pub mod pages;
 mod people;
@@ -35,6 +37,8 @@ pub fn routes() -> Routes {
         .post("/signup", entry::sign_up)
         .get("/signin", entry::sign_in_page)
         .post("/signin", entry::sign_in)
+        .get("/signin/{provider}", outside::leave)
+        .get("/signin/{provider}/callback", outside::come_back)
         .get("/link", entry::link)
         .post("/link", entry::redeem_link)
         .get("/signout", entry::sign_out_page)
@@ -87,6 +91,21 @@ pub fn routes() -> Routes {
         .post("/account/sessions/{session}/end", account::end_session)
         .get("/account/sessions/end-all", account::ask_end_all)
         .post("/account/sessions/end-all", account::end_all)
+        .get("/account/connections", connections::connections)
+        .get("/account/connections/finish", connections::ask_finish)
+        .post("/account/connections/finish", connections::finish)
+        .get(
+            "/account/connections/{provider}/connect",
+            connections::connect,
+        )
+        .get(
+            "/account/connections/{provider}/disconnect",
+            connections::ask_disconnect,
+        )
+        .post(
+            "/account/connections/{provider}/disconnect",
+            connections::disconnect,
+        )
         .get("/cli-login/{request}", account::cli_login)
         .post("/cli-login/{request}", account::decide_cli_login)
         .with(|router| {

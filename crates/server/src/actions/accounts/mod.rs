@@ -14,6 +14,7 @@ mod invitations;
 mod links;
 mod list_users;
 mod new_account;
+pub mod outside;
 mod owner;
 mod passwords;
 mod proof;

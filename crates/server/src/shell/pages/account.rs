@@ -18,6 +18,8 @@ pub enum AccountTab {
     Password,
     /// Where one is signed in.
     Sessions,
+    /// Outside identities.
+    Connections,
 }
 
 /// What every tab shows above its content.
@@ -125,4 +127,42 @@ pub struct SessionRow {
     pub last_seen: Moment,
     /// The one that shows this page.
     pub current: bool,
+}
+
+/// `GET /account/connections`.
+#[derive(Debug, Template)]
+#[template(path = "connections.html")]
+pub struct Connections {
+    /// The layout.
+    pub page: Page,
+    /// The head.
+    pub head: Account,
+    /// The connected ones first.
+    pub connections: Vec<ConnectionRow>,
+}
+
+/// A provider of identities, and the viewer's identity there.
+#[derive(Debug, Clone)]
+pub struct ConnectionRow {
+    /// Its name in addresses.
+    pub provider: String,
+    /// What people call it.
+    pub label: String,
+    /// Whether people may sign in by it now.
+    pub is_offered: bool,
+    /// The identity that is connected.
+    pub identity: Option<IdentityRow>,
+}
+
+/// An identity at a provider.
+#[derive(Debug, Clone)]
+pub struct IdentityRow {
+    /// The address it is known by there; may be empty.
+    pub email: String,
+    /// The provider's id of the person.
+    pub subject: String,
+    /// When it was connected.
+    pub since: Moment,
+    /// When it was last used.
+    pub last_used: Moment,
 }

@@ -32,6 +32,8 @@ pub struct SignUp {
     pub next: String,
     /// The invitation that brought the person here.
     pub invite: Option<InviteNote>,
+    /// The outside providers that people may sign in by.
+    pub providers: Vec<ProviderButton>,
 }
 
 /// What a sign-up page says of the invitation.
@@ -59,6 +61,17 @@ pub struct SignIn {
     pub can_sign_up: bool,
     /// Why the person has to sign in, for example to open an app.
     pub reason: Option<String>,
+    /// The outside providers that people may sign in by.
+    pub providers: Vec<ProviderButton>,
+}
+
+/// A way in by an outside provider of identities.
+#[derive(Debug, Clone)]
+pub struct ProviderButton {
+    /// Its name in addresses.
+    pub name: String,
+    /// What people call it.
+    pub label: String,
 }
 
 /// A one-time sign-in link: opening it changes nothing, the button redeems it. `GET /link?token=`.

@@ -11,12 +11,16 @@ mod people;
 mod versions;
 mod view;
 
-pub use account::{Account, AccountTab, Password, Profile, SessionRow, Sessions};
+pub use account::{
+    Account, AccountTab, ConnectionRow, Connections, IdentityRow, Password, Profile, SessionRow,
+    Sessions,
+};
 pub use app::{AppHead, Overview, Tab};
 pub use dashboard::{AppCard, Dashboard};
 pub use diff::{DiffLine, FileDiff, LineKind, parse_unified};
 pub use door::{
-    CliLogin, Invite, InviteNote, InvitedAs, Link, NewAccount, Setup, SignIn, SignOut, SignUp,
+    CliLogin, Invite, InviteNote, InvitedAs, Link, NewAccount, ProviderButton, Setup, SignIn,
+    SignOut, SignUp,
 };
 pub use logs::{LogKind, LogLine, Logs};
 pub use notice::{Confirm, ErrorPage, Notice, NoticeLink};
