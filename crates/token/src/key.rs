@@ -33,8 +33,19 @@ pub enum KeyError {
     )]
     Rejected(Algorithm),
     /// The text is no PEM block that holds a private key.
-    #[error("not an unencrypted private key in PEM form")]
+    #[error(
+        "not a private key in PEM form; expected PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
+    )]
     NotPem,
+    /// The private key is behind a passphrase.
+    #[error("the private key is encrypted; decrypt it first, for example with `openssl pkey`")]
+    Encrypted,
+    /// It cannot be told which key is meant.
+    #[error("there is more than one private key in it; expected one")]
+    Several,
+    /// It is a private key, but of another kind or too weak.
+    #[error("not a usable private key; expected RSA of 2048 to 8192 bits, or EC on P-256")]
+    OtherKind,
     /// The system could not make or use a key.
     #[error("the cryptographic library failed")]
     Library,
@@ -103,18 +114,29 @@ impl SigningKey {
     }
 
     /// Reads an RSA or P-256 private key from PEM: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1
-    /// (`EC PRIVATE KEY`), not encrypted. The kind of key decides the algorithm.
+    /// (`EC PRIVATE KEY`), not encrypted. The kind of key decides the algorithm. Blocks that are no private key are
+    /// skipped; more than one private key is refused.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        let (label, der) = pem::decode(text).ok_or(KeyError::NotPem)?;
-        match label {
+        // Tools write parameters, certificates and remarks beside the key.
+        let mut keys = pem::blocks(text).filter(|block| block.label.ends_with("PRIVATE KEY"));
+        let block = keys.next().ok_or(KeyError::NotPem)?;
+        if keys.next().is_some() {
+            return Err(KeyError::Several);
+        }
+        if block.is_encrypted() {
+            return Err(KeyError::Encrypted);
+        }
+        let der = block.decode().ok_or(KeyError::NotPem)?;
+        match block.label {
             "PRIVATE KEY" => Self::from_bytes(Algorithm::Es256, &der)
-                .or_else(|_| Self::from_bytes(Algorithm::Rs256, &der)),
+                .or_else(|_| Self::from_bytes(Algorithm::Rs256, &der))
+                .map_err(|_| KeyError::OtherKind),
             "RSA PRIVATE KEY" => rsa::KeyPair::from_der(der.expose())
-                .map_err(|_| KeyError::Rejected(Algorithm::Rs256))
+                .map_err(|_| KeyError::OtherKind)
                 .and_then(|pair| Self::new(Signer::Rsa(pair))),
             "EC PRIVATE KEY" => {
                 EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der.expose())
-                    .map_err(|_| KeyError::Rejected(Algorithm::Es256))
+                    .map_err(|_| KeyError::OtherKind)
                     .and_then(|pair| Self::new(Signer::Ec(pair)))
             }
             _ => Err(KeyError::NotPem),
