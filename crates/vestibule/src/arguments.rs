@@ -1,8 +1,12 @@
 //! What can be typed on the command line.
 
+mod keys;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use keys::{KeysCommand, KeysImport, KeysPlan, KeysRetire, KeysRotate};
 
 /// Publishes FastAPI apps behind sign-in, and runs the server that hosts them.
 #[derive(Debug, Parser)]
@@ -63,6 +67,9 @@ pub(crate) enum Command {
     /// Manages services that call the issuer in their own name, on the data directory; the server may be running or not.
     #[command(subcommand)]
     Services(ServicesCommand),
+    /// Rotates the keys that sign access tokens, on the data directory; the server may be running or not.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Signs in to a server.
     #[command(
         after_help = "Examples:\n  vestibule login http://localhost:8080\n  printf %s \"$PASSWORD\" | vestibule login \

@@ -16,7 +16,8 @@ use clap::Parser as _;
 
 use crate::arguments::{AccountCommand, Arguments, Command, ConfigCommand};
 use crate::commands::{
-    access, account, apps, config, connect, inspect, kv, login, logs, publish, serve, services, up,
+    access, account, apps, config, connect, inspect, keys, kv, login, logs, publish, serve,
+    services, up,
 };
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::Output;
@@ -60,6 +61,7 @@ async fn run(arguments: Arguments, output: Output) -> Outcome {
                 account::create(&arguments, output).await
             }
             Command::Services(command) => services::run(command, output).await,
+            Command::Keys(command) => keys::run(&command, output).await,
             Command::Login(arguments) => login::login(&global, &arguments, output).await,
             Command::Logout => login::logout(&global, output).await,
             Command::Whoami => login::whoami(&global, output).await,

@@ -46,12 +46,15 @@ pub async fn list(context: &Context) -> Result<Vec<Listed>, Error> {
     Ok(keys.map(|life| listed(context, life)).collect())
 }
 
-/// Makes the next key and publishes it.
-pub async fn plan(context: &Context) -> Result<Listed, Error> {
+/// Makes the next key and publishes it. With `switches_itself` the server rotates to it as soon as it may sign.
+pub async fn plan(context: &Context, switches_itself: bool) -> Result<Listed, Error> {
     let algorithm = context.rotation_wish().algorithm;
     let made = Made::new(context, algorithm).await?;
-    let life = change(context, Some(made), |ring, made, _| {
-        let life = made.ok_or(Refusal::NothingPlanned)?;
+    let life = change(context, Some(made), move |ring, made, _| {
+        let life = KeyLife {
+            switches_itself,
+            ..made.ok_or(Refusal::NothingPlanned)?
+        };
         ring.plan(life.clone())?;
         Ok(life)
     })

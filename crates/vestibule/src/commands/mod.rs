@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod apps;
 pub(crate) mod config;
 pub(crate) mod inspect;
+pub(crate) mod keys;
 pub(crate) mod kv;
 pub(crate) mod login;
 pub(crate) mod logs;

@@ -6,8 +6,12 @@ use rusqlite::OpenFlags;
 
 use crate::{Error, Tx, migrations, repositories::latest_event as select_latest, tx::Connection};
 
-/// How long a writer waits for another process's transaction, for example one of the command line.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a writer waits for another process's transaction, for example one of the command line: so many times
+/// [`PAUSE`].
+const PATIENCE: i32 = 10_000;
+/// How often a writer looks whether another process's transaction is over. SQLite's own handler soon looks but ten
+/// times a second, and beside a busy server, which leaves small gaps only, that finds none for seconds.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Different statements are some hundred; each connection keeps them prepared.
 const STATEMENTS: usize = 256;
 
@@ -59,7 +63,7 @@ fn connect(path: &Path) -> Result<rusqlite::Connection, Error> {
     let connection = rusqlite::Connection::open_with_flags(path, flags)
         .map_err(|error| cannot_open(path, &error))?;
     connection
-        .busy_timeout(BUSY)
+        .busy_handler(Some(wait))
         .map_err(|error| cannot_open(path, &error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Checkpoints are the keeper's: within a commit they make somebody wait.
@@ -73,6 +77,12 @@ fn connect(path: &Path) -> Result<rusqlite::Connection, Error> {
         ],
     )?;
     Ok(connection)
+}
+
+/// Waits for another process's transaction; whether to try again.
+fn wait(tries: i32) -> bool {
+    std::thread::sleep(PAUSE);
+    tries < PATIENCE
 }
 
 fn set(connection: &rusqlite::Connection, path: &Path, pragmas: &[&str]) -> Result<(), Error> {

@@ -155,8 +155,7 @@ impl Serving {
             }
         };
         self.keeper.stop();
-        let done = self.control_rows("PRAGMA wal_checkpoint(TRUNCATE)");
-        if let Err(error) = done {
+        if let Err(error) = self.checkpoint_at_end() {
             tracing::warn!(%error, "could not checkpoint at the end; the next start will");
         }
         self.queue.close();
@@ -219,6 +218,19 @@ impl Serving {
             self.tx.control("ROLLBACK TO job")?;
         }
         self.tx.control("RELEASE job")
+    }
+
+    /// Copies the log into the database and empties it, unless others are in the way: this may be a command beside a
+    /// running server, which must not wait for it. What is left the server's own checkpoints copy, or the next start.
+    fn checkpoint_at_end(&mut self) -> Result<(), Error> {
+        // First without any lock that writers need, so that the second has next to nothing to copy under theirs.
+        self.control_rows("PRAGMA wal_checkpoint(PASSIVE)")?;
+        if let Connection::Sqlite(connection) = &self.tx.connection {
+            connection
+                .busy_handler(None)
+                .map_err(|error| Error::from_sqlite(&error))?;
+        }
+        self.control_rows("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     fn is_autocommit(&self) -> bool {
