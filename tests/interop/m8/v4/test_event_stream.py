@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from auth_sdk_m8.testing import load_authorization_fixture_matrix
 from harness.issuer import EVENT_SIGNING_KEY, Issuer, Person, SignedIn, StartIssuer
 from harness.process import wait_until
 from harness.service import Service, StartService
@@ -117,7 +118,11 @@ def test_frames_say_what_the_contract_says(issuer: Issuer, service: Service) -> 
     assert epoch
     assert sequence.isdecimal()
     payload = frame["payload"]
-    assert payload["event_type"] == "session.revoked"
+    fixture = load_authorization_fixture_matrix()["session_revoked_events"]["v2_single_session"]
+    assert {name: type(value) for name, value in payload.items()} == {
+        name: type(value) for name, value in fixture.items()
+    }
+    assert (payload["event_type"], payload["version"]) == ("session.revoked", "v2")
     assert payload["user_id"] == person.id
     delete(issuer, person)
     wait_until("the frame", lambda: any(e["event"] == "user-deleted" for e in events(service)), WITHIN + GRACE)

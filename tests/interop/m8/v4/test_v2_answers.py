@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from auth_sdk_m8.testing import load_authorization_fixture_matrix
 from harness.issuer import PRIVATE_API_SECRET, Issuer
 
 HEADERS = {"X-Internal-Token": PRIVATE_API_SECRET}
@@ -57,3 +58,16 @@ def test_without_a_subject_it_is_version_1(issuer: Issuer, version: str | None) 
     body = {"jti": issuer.sign_in().claims["jti"]} | ({"schema_version": version} if version else {})
     answer = issuer.client.post("/private/v1/jti-status", json=body, headers=HEADERS)
     assert answer.json() == {"active": True}
+
+
+def test_answers_have_the_shape_of_the_fixtures(issuer: Issuer) -> None:
+    fixtures = load_authorization_fixture_matrix()["jti_status_fixtures"]
+    claims = issuer.sign_in().claims
+    answer = ask(issuer, jti=claims["jti"], expected_user_id=claims["sub"])
+    expected = fixtures["v2"]["active"]
+    assert {name: type(value) for name, value in answer.items()} == {
+        name: type(value) for name, value in expected.items()
+    }
+    assert ask(issuer, **fixtures["v2"]["request"]) == fixtures["v2"]["inactive"]
+    answer_of_1 = issuer.client.post("/private/v1/jti-status", json=fixtures["v1"]["request"], headers=HEADERS)
+    assert answer_of_1.json() == fixtures["v1"]["inactive"]
