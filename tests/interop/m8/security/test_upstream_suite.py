@@ -76,7 +76,7 @@ def test_the_suite_passes(
         **settings,
         issuer__health_detail_credential=HEALTH_CREDENTIAL,
         issuer__allowed_origins="http://localhost:5173",
-        issuer__redis_url=redis.url,
+        redis__url=redis.url,
     )
     changes: dict[str, str | None] = {
         "ACCESS_TOKEN_ALGORITHM": settings["issuer__algorithm"],

@@ -28,7 +28,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 @pytest.fixture
 def issuer(start_issuer: StartIssuer, redis: Redis) -> Issuer:
-    return start_issuer(issuer__event_signing_key=EVENT_SIGNING_KEY, issuer__redis_url=redis.url)
+    return start_issuer(issuer__event_signing_key=EVENT_SIGNING_KEY, redis__url=redis.url)
 
 
 def delete(issuer: Issuer, person: Person) -> None:
