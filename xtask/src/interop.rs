@@ -26,6 +26,8 @@ pub(crate) fn tests() -> Result<()> {
         ("v1", &["both", "v1"][..]),
         ("v4", &["both", "v4", "security"][..]),
     ] {
+        // Empty for each.
+        let postgres = system::postgres()?;
         println!("services on the packages of requirements/{generation}.txt");
         run(Command::new(environment(generation)?.join("python"))
             .args(["-m", "pytest", "-q"])
@@ -33,6 +35,7 @@ pub(crate) fn tests() -> Result<()> {
             .current_dir(FOLDER)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("VESTIBULE_BINARY", target_folder().join("debug/vestibule"))
+            .env("INTEROP_POSTGRES", postgres.url("postgres"))
             .env("SECURITY_TESTS_PYTHON", security.join("python"))
             .env("NO_PROXY", "127.0.0.1,localhost"))
         .with_context(|| format!("services on {generation}"))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
+use postgres_fixture::{PostgresFixture, StartError};
 
 use crate::shell::{command, output, run};
 
@@ -61,6 +62,18 @@ pub(crate) fn install_package(package: &str) -> Result<()> {
     run(install
         .arg(package)
         .env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// A private PostgreSQL, installed when the machine has none.
+pub(crate) fn postgres() -> Result<PostgresFixture> {
+    let started = match PostgresFixture::start() {
+        Err(StartError::NotInstalled) => {
+            install_package("postgresql")?;
+            PostgresFixture::start()
+        }
+        started => started,
+    };
+    Ok(started?)
 }
 
 /// A cargo tool of a pinned version, built into `target/tools` when the machine has none.

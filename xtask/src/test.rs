@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
 use anyhow::Result;
-use postgres_fixture::{PostgresFixture, StartError};
 
 use crate::shell::{self, command};
 use crate::steps::{self, Step};
@@ -93,13 +92,7 @@ fn deny() -> Result<()> {
 
 /// One private PostgreSQL serves all test programs, instead of one for each.
 fn rust() -> Result<()> {
-    let postgres = match PostgresFixture::start() {
-        Err(StartError::NotInstalled) => {
-            system::install_package("postgresql")?;
-            PostgresFixture::start()
-        }
-        started => started,
-    }?;
+    let postgres = system::postgres()?;
     let mut test = command("cargo test --workspace --no-fail-fast --quiet");
     shell::run(
         test.env("NO_PROXY", "127.0.0.1,localhost")

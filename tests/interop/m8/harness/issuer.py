@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,6 @@ DEFAULTS = {
     "VESTIBULE_ACCOUNTS__ARGON2_PASSES": "1",
     "VESTIBULE_LOG__LEVEL": "info",
 }
-
-_numbers = count(1)
 
 
 @dataclass
@@ -83,16 +81,16 @@ class Person:
 class Issuer:
     """`vestibule serve`, with accounts made by its command line."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, **extra: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.base = f"{self.origin}/user"
+        self.settings = {**DEFAULTS, **(settings or {})}
         # What it calls itself in tokens, which need not be how it is reached.
-        self.name = f"http://localhost:{self.port}"
-        self.settings = {**DEFAULTS, **(settings or {}), **extra}
+        self.name = self.settings.get("VESTIBULE_ISSUER__ISSUER", f"http://localhost:{self.port}")
         self.process: Process | None = None
         self.client = httpx.Client(base_url=self.base, timeout=30)
         self._superuser: tuple[float, SignedIn] | None = None
@@ -143,7 +141,7 @@ class Issuer:
 
     def person(self, role: str = "user", name: str = "ada") -> Person:
         """Makes an account the way an operator does."""
-        name = f"{name}-{next(_numbers)}"
+        name = f"{name}-{secrets.token_hex(4)}"
         email, password = f"{name}@example.com", f"{name} likes long passwords"
         who = ["--email", email, "--username", name, "--role", role, "--password-stdin"]
         made = self.command("account", "create", *who, stdin=password)
