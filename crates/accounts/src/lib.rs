@@ -3,6 +3,7 @@
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
 mod account;
+pub mod allowance;
 pub mod api_key;
 mod authority;
 mod avatar;

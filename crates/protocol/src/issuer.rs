@@ -4,6 +4,11 @@ mod private;
 mod users;
 
 pub use private::{ServiceToken, ServiceTokenRequest};
+mod account_flows;
+
+pub use account_flows::{
+    AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,
+};
 pub use users::{
     Activity, Listed, Message, ModelActivity, ProfileUpdated, SessionPublic, UserPublic,
     UsersActivity,

@@ -16,8 +16,18 @@ use tokio_util::sync::CancellationToken;
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
 
 use crate::{
-    StartError, actions::kv::WriteRate, by_network::ByNetwork, caches::Caches, clock::Clock,
-    config::Config, hasher::Hasher, hosting::Hosting, keys, outside::Providers, signing::Loaded,
+    StartError,
+    actions::kv::WriteRate,
+    by_network::ByNetwork,
+    caches::Caches,
+    clock::Clock,
+    config::Config,
+    hasher::Hasher,
+    hosting::Hosting,
+    keys,
+    mail::{Bell, MailRate},
+    outside::Providers,
+    signing::Loaded,
     throttle::Throttle,
 };
 
@@ -37,6 +47,10 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Counts of failed sign-ins.
     pub(crate) throttle: Throttle,
+    /// What wakes the task that sends mail.
+    pub(crate) mail: Bell,
+    /// Counts of requests for mail.
+    pub(crate) mail_rate: MailRate,
     /// Counts of writes to the key-value store.
     pub(crate) kv_writes: WriteRate,
     /// Outside providers of identities.
@@ -89,6 +103,8 @@ impl Context {
             caches: Caches::new(),
             hasher,
             throttle: Throttle::new(),
+            mail: Bell::default(),
+            mail_rate: MailRate::new(),
             kv_writes,
             outside,
             outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),

@@ -18,6 +18,7 @@ pub mod hasher;
 pub mod hosting;
 pub mod keys;
 pub mod known_device;
+pub mod mail;
 mod metrics;
 mod middleware;
 mod outside;

@@ -69,5 +69,15 @@ fn describe() {
         "event_tail_age_seconds",
         "Time since this server's caches were last known to be current."
     );
+    describe_gauge!("mail_outbox_messages", "Messages that wait to be sent.");
+    describe_counter!(
+        "mail_sent_total",
+        "Messages that the mail server has taken."
+    );
+    describe_counter!("mail_failed_total", "Tries to send a message that failed.");
+    describe_counter!(
+        "mail_dropped_total",
+        "Messages given up: refused for good, or their time had passed."
+    );
     describe_gauge!("apps", "Published apps, by state.");
 }

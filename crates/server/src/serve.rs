@@ -33,7 +33,7 @@ use crate::{
     config::AdminListen,
     hosting::Hosting,
     keys::KeyError,
-    metrics, routes,
+    mail, metrics, routes,
     shares::{Share, Shares},
 };
 
@@ -159,6 +159,7 @@ impl Server {
         });
         tokio::spawn(keep_house(context.clone()));
         tokio::spawn(keep_tended(context.clone()));
+        tokio::spawn(mail::deliver(context.clone()));
         tracing::info!(address = %public_address, admin = ?admin_address, "listening");
         Ok(Self {
             context,

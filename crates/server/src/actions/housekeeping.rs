@@ -9,7 +9,7 @@ use runtime::{EnvironmentError, EnvironmentSpec};
 use storage::Tx;
 
 use super::publish::Plan;
-use crate::{Context, error::Chain, random};
+use crate::{Context, error::Chain, mail::erase_expired, random};
 
 /// How often the server tidies up, and by how much that varies, so that nodes that started together do not do it
 /// together for ever.
@@ -41,6 +41,8 @@ pub struct Tidied {
     pub sessions: u64,
     /// Refresh tokens of sessions that live.
     pub refresh_tokens: u64,
+    /// Mailed proofs and sign-ups that nobody came back to, and messages that were sent or given up.
+    pub mail: u64,
     /// Events.
     pub events: u64,
     /// Deleted apps, with their data and files.
@@ -86,6 +88,7 @@ pub async fn tidy(context: &Context) -> Tidied {
         links: done("links", links.await),
         sessions: done("sessions", sessions.await),
         refresh_tokens: done("refresh tokens", refresh_tokens.await),
+        mail: done("mail", clear_mail(context, now).await),
         events: done("events", prune_events(context, now).await),
         apps: done("deleted apps", purge_deleted(context).await),
         environments: done("environments", collect_environments(context).await),
@@ -121,6 +124,20 @@ where
             return Ok(all);
         }
     }
+}
+
+/// Forgets proofs and sign-ups that expired, and messages some time after their end.
+async fn clear_mail(context: &Context, now: Timestamp) -> Result<u64, storage::Error> {
+    let proofs = in_steps(context, move |tx| {
+        tx.challenges().delete_expired(now, AT_ONCE)
+    })
+    .await?;
+    let sign_ups = in_steps(context, move |tx| {
+        tx.sign_ups().delete_expired(now, AT_ONCE)
+    })
+    .await?;
+    let messages = erase_expired(context, now - KEPT_AFTER_END, AT_ONCE).await?;
+    Ok(proofs + sign_ups + messages)
 }
 
 /// Removes old events that this server has applied. Another one that had not come so far drops all it caches.

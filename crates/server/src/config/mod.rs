@@ -11,6 +11,7 @@ mod issuer;
 mod keys;
 mod kv;
 mod log;
+mod mail;
 mod provider_file;
 mod providers;
 mod raw;
@@ -19,7 +20,7 @@ pub(crate) mod setting;
 
 use url::Url;
 
-pub use accounts::{Accounts, SignUp};
+pub use accounts::{Accounts, EmailVerification, Offered, PageAddress, SignUp};
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};
@@ -27,6 +28,7 @@ pub use issuer::{Issuer, TokenAlgorithm, TokenMode};
 pub use keys::Keys;
 pub use kv::Kv;
 pub use log::{Log, LogFormat, LogLevel};
+pub use mail::{Mail, MailSecurity};
 pub use providers::{
     ClientAuth, Definition, EmailFields, OutsideSignIn, Prefixes, Protocol, Provider, Schemes,
     UserFields,
@@ -50,6 +52,8 @@ pub struct Config {
     pub outside: OutsideSignIn,
     /// The providers that people may sign in by, in the order of their names.
     pub providers: Vec<Provider>,
+    /// The mail server.
+    pub mail: Mail,
     /// Published apps.
     pub apps: Apps,
     /// The key-value store.
@@ -73,6 +77,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         Accounts::SETTINGS,
         Issuer::SETTINGS,
         OutsideSignIn::SETTINGS,
+        Mail::SETTINGS,
         Apps::SETTINGS,
         Kv::SETTINGS,
         Log::SETTINGS,
@@ -104,6 +109,10 @@ impl Config {
             _ => None,
         };
         let providers = providers::read(raw, providers_dir.as_deref());
+        let mail = Mail::read(raw);
+        if let Some(mail) = &mail {
+            mail.check(raw);
+        }
         let (apps, kv, log, keys) = (
             Apps::read(raw),
             Kv::read(raw),
@@ -124,6 +133,7 @@ impl Config {
             issuer: issuer?,
             outside: outside?,
             providers,
+            mail: mail?,
             apps: apps?,
             kv: kv?,
             log: log?,
@@ -154,6 +164,15 @@ impl Config {
         url.set_host(Some(&host))
             .expect("a slug below a checked domain is a host");
         url.origin().ascii_serialization()
+    }
+
+    /// Whether something that works by mail is offered.
+    pub const fn offers(&self, offered: Offered) -> bool {
+        match offered {
+            Offered::Auto => self.mail.is_configured(),
+            Offered::On => true,
+            Offered::Off => false,
+        }
     }
 
     /// The slug label that a `Host` header names, when it is a host directly below the apps domain.

@@ -98,6 +98,12 @@ impl From<accounts::AuthorityRefusal> for Error {
     }
 }
 
+impl From<accounts::ChallengeInvalid> for Error {
+    fn from(error: accounts::ChallengeInvalid) -> Self {
+        Self::bad_request("challenge_invalid", sentence(error))
+    }
+}
+
 impl From<apps::InviteRefusal> for Error {
     fn from(refusal: apps::InviteRefusal) -> Self {
         use apps::InviteRefusal as Refusal;

@@ -1,11 +1,15 @@
 //! Changing one's password.
 
-use accounts::{EndReason, Ended, Password};
+use accounts::{ChallengePurpose, EndReason, Ended, Password};
 use secret::SecretString;
 use storage::EventKind;
 
-use super::{passwords, sessions};
-use crate::{Context, Error, extract::Caller};
+use super::{by_mail::forgot_page, passwords, sessions};
+use crate::{
+    Context, Error,
+    extract::Caller,
+    mail::{Letter, NewMail},
+};
 
 /// Changes the caller's password. Every other session ends and every access token issued before is worthless.
 pub async fn change_password(
@@ -48,6 +52,7 @@ pub async fn change_password(
     }
     let hashed = passwords::hash(context, new).await?;
     let session = caller.session.id;
+    let (notice, forgot) = (NewMail::prepare(context), forgot_page(context));
     context
         .change(move |change| {
             let mut account = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
@@ -67,7 +72,17 @@ pub async fn change_password(
                 reason: EndReason::PasswordChanged,
             };
             sessions::end_all(change, id, Some(session), ended)?;
-            change.event(EventKind::AccountGeneration, id)
+            change
+                .challenges()
+                .clear(id, Some(ChallengePurpose::UndoEmailChange))?;
+            change.event(EventKind::AccountGeneration, id)?;
+            let letter = Letter::PasswordChanged {
+                username: account.username.clone(),
+                forgot: forgot.clone(),
+            };
+            notice.insert_notice(change, &account.email, &letter)
         })
-        .await
+        .await?;
+    context.mail.ring();
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod authenticate;
 mod authority;
+mod by_mail;
 mod change_password;
 mod change_profile;
 pub mod cli_login;
@@ -27,6 +28,13 @@ mod user_sessions;
 
 pub use activity::{Activity, Whose, count_activity};
 pub use authenticate::{authenticate, authenticate_session};
+pub(crate) use by_mail::resolve_mail;
+pub use by_mail::{
+    Capabilities, EmailChange, MailedLink, Proven, Registration, capabilities, change_email,
+    confirm_email, confirm_email_change, confirm_password_reset, find_email_change, find_undo,
+    find_verification, is_password_reset_open, list_mailed_links, register, request_password_reset,
+    request_verification, show_mailed_link, undo_email_change,
+};
 pub use change_password::change_password;
 pub use change_profile::change_full_name;
 pub use create_account::create_account;

@@ -5,7 +5,7 @@ use ids::AccountId;
 use secret::SecretString;
 
 use super::{
-    Finished, FirstFactor, SignedIn,
+    Finished, FirstFactor, SignedIn, by_mail,
     finish::{Step, finish_sign_in},
     links,
     links::{NewLink, Purpose},
@@ -83,9 +83,15 @@ pub(super) async fn check_password(
         }
     };
     let Some(account) = found.filter(|account| verdict.matches && account.active) else {
+        if by_mail::is_waiting(context, &login, &credentials.password).await? {
+            return Err(email_unverified());
+        }
         return Err(wrong_credentials());
     };
     attempt.succeeded();
+    if by_mail::unverified(context, &account) {
+        return Err(email_unverified());
+    }
     if verdict.outdated {
         passwords::renew(
             context,
@@ -169,6 +175,15 @@ pub async fn sign_in_by_link(
         })
         .await?;
     Ok(outcome.into_finished(account))
+}
+
+/// The password is right, and the address was never proven.
+fn email_unverified() -> Error {
+    Error::new(
+        http::StatusCode::FORBIDDEN,
+        "email_unverified",
+        "Confirm your email address first: open the link in the message that was sent to it.",
+    )
 }
 
 pub(super) fn wrong_credentials() -> Error {

@@ -8,7 +8,7 @@ use serde_json::json;
 use storage::{EventKind, Group};
 use token::{OpaqueKind, OpaqueToken};
 
-use crate::{Change, Context, Error, extract::OwnedApp, random};
+use crate::{Change, Context, Error, config::EmailVerification, extract::OwnedApp, random};
 
 /// What became of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Shared {
 pub enum Outcome {
     /// There is an account: it has access from now on.
     Added,
-    /// There is none yet: whoever has the link can take the invitation up.
+    /// There is none yet, or one whose address was not proven: whoever has the link can take the invitation up.
     Invited {
         /// The link to pass on.
         link: String,
@@ -71,12 +71,13 @@ pub async fn share(
         }
     }
     let (app, now) = (owned.app.clone(), context.now());
+    let proof = context.config.accounts.email_verification;
     let shared = context
         .change(move |change| {
             let app = change.apps().find(app.id)?.ok_or_else(Error::not_found)?;
             plans
                 .iter()
-                .map(|plan| share_one(change, &app, plan, mode, now))
+                .map(|plan| share_one(change, &app, plan, mode, proof, now))
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
@@ -106,16 +107,27 @@ fn share_one(
     app: &App,
     plan: &Plan,
     mode: DataMode,
+    proof: EmailVerification,
     now: Timestamp,
 ) -> Result<Shared, Error> {
+    // Anybody can type an address when they sign up. Where addresses are proven, an account that has not done so gets
+    // an invitation, which its owner takes up by the link or by proving the address.
+    let is_trusted = |account: &Account| account.email_verified || proof == EmailVerification::Off;
     let outcome = match change.accounts().find_by_email(&plan.email)? {
-        Some(account) => add(change, app, &account, plan, mode, now)?,
-        None => invite(change, app, plan, mode, now)?,
+        Some(account) if is_trusted(&account) => add(change, app, &account, plan, mode, now)?,
+        Some(account) if is_inside(change, app, &account)? => Outcome::Already,
+        _ => invite(change, app, plan, mode, now)?,
     };
     Ok(Shared {
         address: plan.email.clone(),
         outcome,
     })
+}
+
+/// Whether the app is the account's or was shared with it.
+fn is_inside(change: &mut Change<'_>, app: &App, account: &Account) -> Result<bool, Error> {
+    let present = change.members().find(app.id, account.id)?;
+    Ok(app.owner == account.id || present.is_some_and(|member| member.invited))
 }
 
 fn add(
@@ -126,10 +138,10 @@ fn add(
     mode: DataMode,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
-    let present = change.members().find(app.id, account.id)?;
-    if app.owner == account.id || present.as_ref().is_some_and(|member| member.invited) {
+    if is_inside(change, app, account)? {
         return Ok(Outcome::Already);
     }
+    let present = change.members().find(app.id, account.id)?;
     let member = apps::join(app, account.id, present.as_ref(), mode, plan.group, now);
     make_group(
         change,

@@ -67,6 +67,7 @@ async fn login(
                 StatusCode::BAD_REQUEST,
                 "Invalid credentials or inactive user",
             ),
+            "email_unverified" => IssuerError::new(StatusCode::FORBIDDEN, "email_unverified"),
             _ => IssuerError::from(error),
         })?;
     Ok(answer_pair(&context, &pair))

@@ -1,5 +1,6 @@
 //! The issuer's area, `/user`: tokens for services that verify them with the key set. One file a resource.
 
+mod account_flows;
 mod dashboard;
 mod fields;
 mod key_set;
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Routes {
         .merge(users::routes())
         .merge(profile::routes())
         .merge(dashboard::routes())
+        .merge(account_flows::routes())
         .get("/.well-known/jwks.json", key_set)
         .with(|router| {
             router
