@@ -94,6 +94,20 @@ impl Methods {
         Self(self.0 | second.0).with(Method::Several)
     }
 
+    /// The set of a session whose person proved once more who they are, in whatever way.
+    #[must_use]
+    pub const fn joined(self, proof: Self) -> Self {
+        let both = Self(self.0 | proof.0);
+        let key = both.contains(Method::SoftwareKey) || both.contains(Method::HardwareKey);
+        let kinds =
+            both.contains(Method::Password) as u8 + both.contains(Method::Code) as u8 + key as u8;
+        if kinds > 1 {
+            both.with(Method::Several)
+        } else {
+            both
+        }
+    }
+
     /// Whether the set holds it.
     pub const fn contains(self, method: Method) -> bool {
         self.0 & method.bit() != 0
@@ -205,6 +219,17 @@ mod tests {
         assert_eq!(Methods::passkey(false, false).to_string(), "hwk");
         assert_eq!(Methods::passkey(true, false).assurance(), Assurance::One);
         assert_eq!(Methods::passkey(false, true).assurance(), Assurance::Two);
+    }
+
+    #[test]
+    fn another_proof_adds_to_a_session_and_the_same_one_again_does_not() {
+        let password = Methods::one(Method::Password);
+        assert_eq!(password.joined(password), password);
+        let code = Methods::one(Method::Code);
+        assert_eq!(password.joined(code).assurance(), Assurance::Two);
+        assert_eq!(Methods::NONE.joined(code).assurance(), Assurance::One);
+        let passkey = Methods::passkey(true, true);
+        assert_eq!(passkey.joined(password).to_string(), "pwd swk user mfa");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum SessionOrigin {
     Link,
     /// By the command line.
     Cli,
+    /// By a passkey alone.
+    Passkey,
     /// By an outside identity provider.
     Social,
     /// By an API token.
@@ -111,6 +113,7 @@ macro_rules! stored_names {
 stored_names!(SessionOrigin {
     Password = "password",
     Link = "link",
+    Passkey = "passkey",
     Cli = "cli",
     Social = "social",
     ApiToken = "api_token",

@@ -16,6 +16,11 @@ pub struct Change<'t> {
 }
 
 impl Change<'_> {
+    /// When the change is made.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Appends an event about what this change does.
     pub fn event(&mut self, kind: EventKind, subject: impl ToString) -> Result<(), Error> {
         self.event_with(kind, subject, &Value::Null)

@@ -6,6 +6,7 @@ use accounts::{
     Session,
     throttle::{self, Network},
 };
+use ids::AccountId;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -42,13 +43,9 @@ impl Throttle {
         known_device: Option<[u8; 16]>,
         now: Timestamp,
     ) -> Result<Attempt<'_>, Error> {
-        let network = match peer {
-            Peer::Local => Network::local(),
-            Peer::Address(address) => Network::of(address.ip()),
-        };
         let attempt = throttle::Attempt {
             login: Sha256::digest(login).into(),
-            network,
+            network: network(peer),
             known_device,
         };
         self.count(attempt, now)
@@ -69,11 +66,28 @@ impl Throttle {
         self.count(attempt, now)
     }
 
+    /// The same for a code of the second factor, which is guessed by somebody who knows the password. Counted apart from
+    /// passwords, so that whoever guesses at those does not keep the owner's codes from being looked at.
+    pub(crate) fn begin_code(
+        &self,
+        account: AccountId,
+        peer: Peer,
+        known_device: Option<[u8; 16]>,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, Error> {
+        let attempt = throttle::Attempt {
+            login: Sha256::digest(format!("second factor {account}")).into(),
+            network: network(peer),
+            known_device,
+        };
+        self.count(attempt, now)
+    }
+
     fn count(&self, attempt: throttle::Attempt, now: Timestamp) -> Result<Attempt<'_>, Error> {
         self.counts().begin(&attempt, now).map_err(|refusal| {
             Error::too_many(
                 "too_many_attempts",
-                "Too many wrong passwords; wait before you try again, or use another way to sign in.",
+                "Too many wrong passwords or codes; wait before you try again, or use another way to sign in.",
                 refusal.retry_after,
             )
         })?;
@@ -86,6 +100,13 @@ impl Throttle {
 
     fn counts(&self) -> MutexGuard<'_, throttle::Throttle> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn network(peer: Peer) -> Network {
+    match peer {
+        Peer::Local => Network::local(),
+        Peer::Address(address) => Network::of(address.ip()),
     }
 }
 

@@ -32,11 +32,13 @@ pub enum OpaqueKind {
     UndoEmailChange,
     /// The secret of a service that calls the issuer in its own name.
     Service,
+    /// What a browser keeps between the two steps of a sign-in, or between a passkey's challenge and its answer.
+    Ceremony,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Session,
         Self::Refresh,
         Self::Link,
@@ -48,6 +50,7 @@ impl OpaqueKind {
         Self::ChangeEmail,
         Self::UndoEmailChange,
         Self::Service,
+        Self::Ceremony,
     ];
 
     /// The prefix of the token's text.
@@ -64,6 +67,7 @@ impl OpaqueKind {
             Self::ChangeEmail => "m8eml_",
             Self::UndoEmailChange => "vst_u_",
             Self::Service => "vst_x_",
+            Self::Ceremony => "vst_y_",
         }
     }
 }

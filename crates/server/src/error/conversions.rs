@@ -101,6 +101,20 @@ impl From<accounts::AuthorityRefusal> for Error {
 impl From<accounts::ChallengeInvalid> for Error {
     fn from(error: accounts::ChallengeInvalid) -> Self {
         Self::bad_request("challenge_invalid", sentence(error))
+impl From<accounts::totp::CodeRefusal> for Error {
+    fn from(error: accounts::totp::CodeRefusal) -> Self {
+        let code = crate::actions::accounts::factors::WRONG_CODE;
+        Self::new(StatusCode::UNAUTHORIZED, code, sentence(error)).with("field", "code")
+    }
+}
+
+impl From<accounts::passkey::MayBeCopied> for Error {
+    fn from(error: accounts::passkey::MayBeCopied) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "passkey_may_be_copied",
+            sentence(error),
+        )
     }
 }
 

@@ -10,6 +10,12 @@ use crate::{
     extract::Caller,
     mail::{Letter, NewMail},
 };
+use accounts::{EndReason, Ended, Method, Methods, Password};
+use secret::SecretString;
+use storage::EventKind;
+
+use super::{factors, passwords, sessions};
+use crate::{Context, Error, extract::Caller};
 
 /// Changes the caller's password. Every other session ends and every access token issued before is worthless.
 pub async fn change_password(
@@ -81,6 +87,8 @@ pub async fn change_password(
                 forgot: forgot.clone(),
             };
             notice.insert_notice(change, &account.email, &letter)
+            factors::prove(change, session, Methods::one(Method::Password))?;
+            change.event(EventKind::AccountGeneration, id)
         })
         .await?;
     context.mail.ring();

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use secret::SecretString;
 
 use super::{
+    factors::SecondStep,
     sessions::{NewSession, SignedIn},
     sign_in::wrong_credentials,
 };
@@ -57,7 +58,7 @@ pub async fn finish_sign_in(
     device: &str,
     origin: SessionOrigin,
 ) -> Result<Finished, Error> {
-    let step = Step::prepare(context, how, device, origin);
+    let step = Step::prepare(context, how, device, origin)?;
     let id = account.id;
     let outcome = context
         .change(move |change| {
@@ -74,11 +75,13 @@ pub async fn finish_sign_in(
 #[derive(Clone)]
 pub(super) struct Step {
     session: NewSession,
+    second: SecondStep,
 }
 
 /// What the step came to, before it is committed.
 pub(super) enum Outcome {
     SignedIn(Box<NewSession>),
+    SecondFactor(Pending),
 }
 
 impl Step {
@@ -87,10 +90,12 @@ impl Step {
         how: FirstFactor,
         device: &str,
         origin: SessionOrigin,
-    ) -> Self {
-        Self {
-            session: NewSession::prepare_for_anybody(context, how.methods(), origin, device),
-        }
+    ) -> Result<Self, Error> {
+        let amr = how.methods();
+        Ok(Self {
+            session: NewSession::prepare_for_anybody(context, amr, origin, device),
+            second: SecondStep::prepare(context, amr, origin, device)?,
+        })
     }
 
     /// Takes the step for the account that turned out to be meant. May run several times.
@@ -99,6 +104,9 @@ impl Step {
         change: &mut Change<'_>,
         account: &Account,
     ) -> Result<Outcome, Error> {
+        if let Some(pending) = self.second.ask(change, account)? {
+            return Ok(Outcome::SecondFactor(pending));
+        }
         let session = self.session.for_account(account.id);
         session.insert(change)?;
         Ok(Outcome::SignedIn(Box::new(session)))
@@ -111,6 +119,7 @@ impl Outcome {
             Self::SignedIn(session) => {
                 Finished::SignedIn(Box::new(session.into_signed_in(account)))
             }
+            Self::SecondFactor(pending) => Finished::SecondFactor(pending),
         }
     }
 }

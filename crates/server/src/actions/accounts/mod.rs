@@ -10,6 +10,7 @@ pub mod cli_login;
 mod create_account;
 mod create_user;
 mod delete_account;
+pub mod factors;
 mod finish;
 mod invitations;
 mod links;

@@ -6,6 +6,7 @@ use secret::SecretString;
 
 use super::{
     Finished, FirstFactor, SignedIn, by_mail,
+    Finished, FirstFactor, SignedIn, factors,
     finish::{Step, finish_sign_in},
     links,
     links::{NewLink, Purpose},
@@ -58,8 +59,15 @@ pub(super) async fn prove(
     context: &Context,
     credentials: Credentials,
 ) -> Result<(Account, Methods), Error> {
+    let (code, peer) = (credentials.otp.clone(), credentials.peer);
+    let known = credentials.device.clone();
     let account = check_password(context, credentials).await?;
-    Ok((account, FirstFactor::Password.methods()))
+    let first = FirstFactor::Password.methods();
+    let second = factors::prove_second(context, &account, code, peer, known.as_ref()).await?;
+    Ok((
+        account,
+        second.map_or(first, |second| first.and_then(second)),
+    ))
 }
 
 /// The account whose login and password these are.
@@ -162,7 +170,7 @@ pub async fn sign_in_by_link(
     device: &str,
 ) -> Result<Finished, Error> {
     let (digest, now) = (links::digest(token)?, context.now());
-    let step = Step::prepare(context, FirstFactor::Link, device, SessionOrigin::Link);
+    let step = Step::prepare(context, FirstFactor::Link, device, SessionOrigin::Link)?;
     let (outcome, account) = context
         .change(move |change| {
             let id = links::redeem(change, digest, Purpose::SignIn, now)?;
