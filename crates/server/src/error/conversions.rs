@@ -101,6 +101,9 @@ impl From<accounts::AuthorityRefusal> for Error {
 impl From<accounts::ChallengeInvalid> for Error {
     fn from(error: accounts::ChallengeInvalid) -> Self {
         Self::bad_request("challenge_invalid", sentence(error))
+    }
+}
+
 impl From<accounts::totp::CodeRefusal> for Error {
     fn from(error: accounts::totp::CodeRefusal) -> Self {
         let code = crate::actions::accounts::factors::WRONG_CODE;

@@ -1,21 +1,15 @@
 //! Changing one's password.
 
-use accounts::{ChallengePurpose, EndReason, Ended, Password};
+use accounts::{ChallengePurpose, EndReason, Ended, Method, Methods, Password};
 use secret::SecretString;
 use storage::EventKind;
 
-use super::{by_mail::forgot_page, passwords, sessions};
+use super::{by_mail::forgot_page, factors, passwords, sessions};
 use crate::{
     Context, Error,
     extract::Caller,
     mail::{Letter, NewMail},
 };
-use accounts::{EndReason, Ended, Method, Methods, Password};
-use secret::SecretString;
-use storage::EventKind;
-
-use super::{factors, passwords, sessions};
-use crate::{Context, Error, extract::Caller};
 
 /// Changes the caller's password. Every other session ends and every access token issued before is worthless.
 pub async fn change_password(
@@ -86,9 +80,8 @@ pub async fn change_password(
                 username: account.username.clone(),
                 forgot: forgot.clone(),
             };
-            notice.insert_notice(change, &account.email, &letter)
             factors::prove(change, session, Methods::one(Method::Password))?;
-            change.event(EventKind::AccountGeneration, id)
+            notice.insert_notice(change, &account.email, &letter)
         })
         .await?;
     context.mail.ring();

@@ -5,8 +5,7 @@ use ids::AccountId;
 use secret::SecretString;
 
 use super::{
-    Finished, FirstFactor, SignedIn, by_mail,
-    Finished, FirstFactor, SignedIn, factors,
+    Finished, FirstFactor, SignedIn, by_mail, factors,
     finish::{Step, finish_sign_in},
     links,
     links::{NewLink, Purpose},

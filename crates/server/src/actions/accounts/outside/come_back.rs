@@ -169,7 +169,7 @@ pub(super) async fn arrive(
     profile: OutsideProfile,
     device: &str,
 ) -> Result<Arrived, OutsideRefusal> {
-    let step = Step::prepare(context, FirstFactor::Social, device, SessionOrigin::Social);
+    let step = Step::prepare(context, FirstFactor::Social, device, SessionOrigin::Social)?;
     let arrival = Arrival::prepare(context, provider, profile);
     let saved = context
         .change(move |change| arrival.save(change, &step))
