@@ -22,7 +22,7 @@ def test_a_key_is_published_before_it_signs_and_verifies_after_it_signed(
     assert service.status("/me", before) == 200
     assert kids(issuer) == [before.header["kid"]]
 
-    issuer.command("keys", "rotate")
+    issuer.command("keys", "plan", "--then-rotate")
     wait_until("the new key is published", lambda: len(kids(issuer)) == 2)
     # Not yet: services could not know it.
     assert issuer.login(person).header["kid"] == before.header["kid"]
@@ -39,9 +39,27 @@ def test_a_key_is_published_before_it_signs_and_verifies_after_it_signed(
 
 
 def test_a_rotation_survives_a_restart(start_issuer: StartIssuer, start_service: StartService) -> None:
-    issuer = start_issuer()
+    issuer = start_issuer(issuer__key_cache_life="1s")
     held = issuer.sign_in()
-    issuer.command("keys", "rotate")
+    issuer.command("keys", "plan")
+    issuer.command("keys", "rotate", "--wait")
     issuer.restart()
     assert len(kids(issuer)) == 2
-    assert start_service(issuer).status("/me", held) == 200
+    service = start_service(issuer)
+    assert service.status("/me", held) == 200
+    renewed = issuer.refresh(held)
+    assert renewed.header["kid"] != held.header["kid"]
+    assert service.status("/me", renewed) == 200
+
+
+def test_tokens_of_a_leaked_key_end(start_issuer: StartIssuer, start_service: StartService) -> None:
+    issuer = start_issuer()
+    service = start_service(issuer)
+    person = issuer.person()
+    held = issuer.login(person)
+    assert service.status("/me", held) == 200
+    issuer.command("keys", "rotate", "--emergency", "--yes")
+    wait_until("the leaked key is gone", lambda: held.header["kid"] not in kids(issuer), 5)
+    # The service may still know the key, the issuer does not.
+    wait_until("the service refuses", lambda: service.status("/me", held) == 403, 5)
+    assert issuer.login(person).header["kid"] in kids(issuer)
