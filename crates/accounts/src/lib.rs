@@ -2,9 +2,11 @@
 //!
 //! No I/O and no clock here. What is loaded and saved is in `storage`, what happens over HTTP in `server`.
 
+pub mod access;
 mod account;
 pub mod allowance;
 pub mod api_key;
+pub mod attempts;
 mod authority;
 mod avatar;
 mod challenge;
@@ -43,7 +45,7 @@ pub use passkey::Passkey;
 pub use password::{Password, PasswordError};
 pub use proof::{Assurance, Method, Methods};
 pub use service::{Scopes, Service};
-pub use session::{EndReason, Ended, RefreshToken, Session, SessionOrigin};
+pub use session::{EndReason, Ended, PairedAccess, RefreshToken, Session, SessionOrigin};
 pub use sign_out::{Sessions, SignOut};
 pub use sign_up::{PresentedInvite, SignUpDecision, SignUpPolicy};
 pub use username::{Username, UsernameError};

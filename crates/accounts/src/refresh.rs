@@ -6,13 +6,18 @@
 
 use std::time::Duration;
 
-use ids::SessionId;
 use jiff::Timestamp;
 
-use crate::{Account, RefreshToken, Session, SessionRefusal, lifetime};
+use crate::{Account, PairedAccess, RefreshToken, Session, SessionRefusal, lifetime};
 
 /// For how long after the first use of a successor its predecessor is still taken for a late twin.
 pub const TWIN_GRACE: Duration = Duration::from_secs(30);
+
+/// For how long after an exchange its answer may be asked for again, if it did not arrive.
+pub const LOST_ANSWER_PATIENCE: Duration = Duration::from_hours(1);
+
+/// An access token that expires sooner is made anew when its pair is given once more.
+const ENOUGH: Duration = Duration::from_mins(1);
 
 /// What to do with a presented token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,20 +67,42 @@ pub fn redeem(
     }
 }
 
-/// A new token of a session. `parent` is the token it was exchanged for, if any.
+/// Whether a late twin comes because the answer to its first exchange was lost: the server stopped, or the connection
+/// broke, between the commit and the answer. Its holder then has nothing else, and is given the same successor again;
+/// one that was answered holds the successor already, so a second holder is refused.
+///
+/// `is_answered` is whether the answer is known to have gone out. A server that does not know (it was started since, or
+/// another one answered) gives the successor again: both holders then have the same one token, and whoever uses it
+/// second is noticed like any other.
+pub fn is_answer_lost(twin: &RefreshToken, is_answered: bool, now: Timestamp) -> bool {
+    !is_answered
+        && twin
+            .used
+            .is_some_and(|(at, _)| now <= lifetime::after(at, LOST_ANSWER_PATIENCE))
+}
+
+/// Whether an access token that was made for a lost answer will do for the next one.
+pub fn will_do(access: &PairedAccess, account: &Account, now: Timestamp) -> bool {
+    access.generation == account.generation && access.expires_at >= lifetime::after(now, ENOUGH)
+}
+
+/// A new token of a session, issued together with an access token. `parent` is the token it was exchanged for, if any.
+/// It is accepted for `idle`, and no longer than the session.
 pub fn issue(
     digest: [u8; 32],
     parent: Option<[u8; 32]>,
-    session: SessionId,
+    session: &Session,
+    access: PairedAccess,
     now: Timestamp,
     idle: Duration,
 ) -> RefreshToken {
     RefreshToken {
         digest,
-        session,
+        session: session.id,
         parent,
         issued_at: now,
-        expires_at: lifetime::after(now, idle),
+        expires_at: lifetime::after(now, idle).min(session.expires_at),
         used: None,
+        access,
     }
 }

@@ -2,6 +2,7 @@
 
 use ids::{AccountId, SessionId, WorkspaceId};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::Methods;
 
@@ -92,6 +93,21 @@ pub struct RefreshToken {
     pub expires_at: Timestamp,
     /// When it was first exchanged, and the digest of what it was exchanged for.
     pub used: Option<(Timestamp, [u8; 32])>,
+    /// The access token that was issued with it.
+    pub access: PairedAccess,
+}
+
+/// The access token of a pair. It is not kept itself, only what tells whether it is still good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairedAccess {
+    /// Its `jti` claim, unique. Nil for pairs that were issued before it was kept.
+    pub jti: Uuid,
+    /// The account's generation at issue, its `gen` claim.
+    pub generation: u64,
+    /// Its `exp` claim.
+    pub expires_at: Timestamp,
+    /// Whom it is for, its `aud` claim, and that of all later pairs of the session; `None` for the server's default.
+    pub audience: Option<String>,
 }
 
 macro_rules! stored_names {

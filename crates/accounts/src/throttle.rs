@@ -263,7 +263,7 @@ impl Throttle {
 }
 
 /// Drops the older half, so that making room is rare.
-fn drop_oldest<K: Copy + Eq + std::hash::Hash, V>(
+pub(crate) fn drop_oldest<K: Copy + Eq + std::hash::Hash, V>(
     map: &mut HashMap<K, V>,
     age: impl Fn(&V) -> Timestamp,
 ) {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use accounts::{
-    Account, Lifetimes, NewSession, RefreshToken, Role, Session, SessionOrigin,
+    Account, Lifetimes, NewSession, PairedAccess, RefreshToken, Role, Session, SessionOrigin,
     refresh::{Decision, TWIN_GRACE, issue, redeem},
     start,
 };
@@ -67,7 +67,13 @@ impl Server {
     fn add(&mut self, parent: Option<[u8; 32]>) -> [u8; 32] {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&(self.tokens.len() as u64).to_be_bytes());
-        let token = issue(digest, parent, self.session.id, at(self.now), IDLE);
+        let access = PairedAccess {
+            jti: uuid::Uuid::from_u128(self.tokens.len() as u128),
+            generation: 1,
+            expires_at: at(self.now + 1800),
+            audience: None,
+        };
+        let token = issue(digest, parent, &self.session, access, at(self.now), IDLE);
         self.tokens.insert(digest, token);
         digest
     }

@@ -28,6 +28,9 @@ pub struct LoginForm {
     /// The password as typed.
     #[serde(default)]
     pub password: String,
+    /// The service that the tokens are asked for, when it is registered; others change nothing.
+    #[serde(default)]
+    pub client_id: String,
 }
 
 /// The answer to a login or refresh. The refresh token is in a cookie, never in the body.

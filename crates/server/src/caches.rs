@@ -18,13 +18,15 @@ use std::{
     time::Duration,
 };
 
-use accounts::{Account, Service, Session};
+use accounts::{Account, Service, Session, access::IssuedAccess};
 use apps::{App, Member};
 use ids::{AccountId, AppId, SessionId, Slug};
+use jiff::Timestamp;
 use moka::sync::Cache;
 use serde::Deserialize;
 use storage::{Event, EventKind};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{Context, Error, actions::services::Registry};
 
@@ -104,6 +106,8 @@ pub(crate) struct Caches {
     /// Which session an opaque token's digest belongs to. Never changes once it is known, so absence is not kept.
     digests: Cache<[u8; 32], SessionId>,
     sessions: Records<SessionId, Session>,
+    /// What access tokens stand on, with when it was read. See [`Context::issued_access`].
+    issued: Cache<Uuid, (IssuedAccess, Timestamp)>,
     accounts: Records<AccountId, Account>,
     apps: Records<AppId, App>,
     slugs: Cache<Slug, AppId>,
@@ -125,6 +129,10 @@ impl Caches {
                 .time_to_idle(IDLE)
                 .build(),
             sessions: Records::new(200_000),
+            issued: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_idle(IDLE)
+                .build(),
             accounts: Records::new(100_000),
             apps: Records::new(50_000),
             slugs: Cache::builder()
@@ -263,7 +271,13 @@ impl Caches {
         self.sessions.forget(&id);
     }
 
+    /// Keeps what an access token stands on, as it was at `read_at`.
+    pub(crate) fn keep_issued(&self, jti: Uuid, issued: IssuedAccess, read_at: Timestamp) {
+        self.issued.insert(jti, (issued, read_at));
+    }
+
     fn forget_all(&self) {
+        self.issued.invalidate_all();
         self.sessions.forget_all();
         self.accounts.forget_all();
         self.apps.forget_all();
@@ -317,6 +331,29 @@ impl Context {
         };
         self.caches.digests.insert(digest, session.id);
         self.session(session.id).await
+    }
+
+    /// What the access token of this `jti` stands on; `None` for one that was never issued, or so long ago that its
+    /// session is forgotten.
+    ///
+    /// No event tells that a token was superseded: what is kept is believed for as long as that makes no difference,
+    /// whichever server it happens on, and then read again. Absence is not kept.
+    pub async fn issued_access(&self, jti: Uuid) -> Result<Option<IssuedAccess>, Error> {
+        let now = self.now();
+        if let Some((issued, read_at)) = self.caches.issued.get(&jti)
+            && issued.is_settled(read_at, now)
+        {
+            return Ok(Some(issued));
+        }
+        let load = self
+            .storage
+            .read(move |tx| tx.refresh_tokens().find_access(jti));
+        let found: Option<IssuedAccess> = Box::pin(load).await?;
+        match found {
+            Some(issued) => self.caches.keep_issued(jti, issued, now),
+            None => self.caches.issued.invalidate(&jti),
+        }
+        Ok(found)
     }
 
     /// An account by its id, without its password.

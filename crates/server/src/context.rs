@@ -11,6 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use token::{MasterKey, ServiceKeys};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use storage::{DatabaseUrl, EventKind, EventTail, Settings, Storage};
@@ -27,6 +28,7 @@ use crate::{
     keys,
     mail::{Bell, MailRate},
     outside::Providers,
+    refreshes::Refreshes,
     signing::Loaded,
     throttle::Throttle,
 };
@@ -51,6 +53,10 @@ pub struct Parts {
     pub(crate) mail: Bell,
     /// Counts of requests for mail.
     pub(crate) mail_rate: MailRate,
+    /// Refreshes that were answered, and how many there were.
+    pub(crate) refreshes: Refreshes,
+    /// Signatures that may be computed at once.
+    pub(crate) signers: Semaphore,
     /// Counts of writes to the key-value store.
     pub(crate) kv_writes: WriteRate,
     /// Outside providers of identities.
@@ -97,6 +103,8 @@ impl Context {
         let hasher = Hasher::start(hash_threads(&config), config.accounts.hash_queue.size());
         let kv_writes = WriteRate::new(&config.kv);
         let outside = Providers::new(&config).map_err(StartError::Outside)?;
+        let refreshes = Refreshes::new(&config.issuer);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Parts {
             config,
             storage,
@@ -105,6 +113,8 @@ impl Context {
             throttle: Throttle::new(),
             mail: Bell::default(),
             mail_rate: MailRate::new(),
+            refreshes,
+            signers: Semaphore::new(cores),
             kv_writes,
             outside,
             outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),

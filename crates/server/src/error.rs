@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::{
     Extension, Json,
+    extract::rejection::FormRejection,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -244,6 +245,34 @@ impl IssuerError {
     /// 403: a token that is no good, whatever is wrong with it.
     pub fn bad_token() -> Self {
         Self::new(StatusCode::FORBIDDEN, "Could not validate credentials.")
+    }
+
+    /// 401: a token that was good, until its session ended or the account's authority changed.
+    pub fn session_revoked() -> Self {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        Self {
+            headers: vec![(header::WWW_AUTHENTICATE, challenge)],
+            ..Self::new(StatusCode::UNAUTHORIZED, "Session revoked")
+        }
+    }
+
+    /// 403: the account is disabled.
+    pub fn inactive_user() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Inactive user")
+    }
+
+    /// Whether no access token was presented at all.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.detail == "Not authenticated"
+    }
+
+    /// A form that cannot be read: 413 when it is too large, else 422.
+    pub fn unreadable_form(rejection: &FormRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
+        } else {
+            Self::missing_fields(&["username", "password"])
+        }
     }
 
     /// 403: the role is too low.

@@ -212,7 +212,8 @@ async fn a_late_twin_is_refused_and_signs_nobody_out() {
 
 #[tokio::test]
 async fn concurrent_refreshes_leave_exactly_one_line_alive() {
-    let server = std::sync::Arc::new(TestServer::start().await);
+    let settings = [("issuer.refresh_attempts", "100")];
+    let server = std::sync::Arc::new(TestServer::start_with(&settings).await);
     let ada = server.person("ada").await;
     let first = refresh_cookie(&login(&server, &ada.email, &ada.password).await.expect(200));
     let twins = (0..20).map(|_| {
@@ -282,39 +283,75 @@ async fn a_disabled_account_refreshes_no_more() {
     refresh(&server, &refresh_cookie(&first)).await.expect(401);
 }
 
+async fn logout(server: &TestServer, access: Option<&str>, refresh: Option<&str>) -> Answer {
+    let mut request = server.request("POST".parse().unwrap(), "/user/login/logout/");
+    if let Some(access) = access {
+        request = request.bearer_auth(access);
+    }
+    if let Some(refresh) = refresh {
+        request = request.header("cookie", format!("refresh_token={refresh}"));
+    }
+    Answer::to(request).await
+}
+
 #[tokio::test]
-async fn logging_out_needs_both_tokens_and_ends_the_session() {
+async fn logging_out_needs_an_access_token_and_ends_the_session() {
     let server = TestServer::start().await;
     let ada = server.person("ada").await;
     let first = login(&server, &ada.email, &ada.password).await.expect(200);
-    let logout = |access: Option<String>, cookie: Option<String>| {
-        let mut request = server.request("POST".parse().unwrap(), "/user/login/logout/");
-        if let Some(access) = access {
-            request = request.bearer_auth(access);
-        }
-        if let Some(cookie) = cookie {
-            request = request.header("cookie", format!("refresh_token={cookie}"));
-        }
-        Answer::to(request)
-    };
     let (access, cookie) = (access_token(&first), refresh_cookie(&first));
-    let none = logout(None, Some(cookie.clone())).await.expect(401);
+    let none = logout(&server, None, Some(&cookie)).await.expect(401);
     assert_eq!(none.json()["detail"], "Not authenticated");
     assert_eq!(none.header("www-authenticate"), "Bearer");
-    assert_eq!(
-        logout(Some(access.clone()), None).await.expect(401).json()["detail"],
-        "Refresh token missing"
+    assert!(
+        none.cookie("refresh_token").is_none(),
+        "another site may have caused that request"
     );
-    logout(Some(forged(&access)), Some(cookie.clone()))
+    let done = logout(&server, Some(&access), Some(&cookie))
         .await
-        .expect(403);
-    let done = logout(Some(access), Some(cookie.clone())).await.expect(200);
+        .expect(200);
     assert_eq!(
         done.json(),
         serde_json::json!({"success": true, "msg": "Logged out successfully"})
     );
-    assert!(done.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(
+        done.header("set-cookie"),
+        "refresh_token=; HttpOnly; Max-Age=0; Path=/; SameSite=strict"
+    );
     refresh(&server, &cookie).await.expect(401);
+    let again = logout(&server, Some(&access), None).await.expect(401);
+    assert_eq!(again.json()["detail"], "Session revoked");
+}
+
+/// Contract §10, issuer 4.
+#[tokio::test]
+async fn logging_out_works_without_the_refresh_cookie() {
+    let server = TestServer::start().await;
+    let ada = server.person("ada").await;
+    let first = login(&server, &ada.email, &ada.password).await.expect(200);
+    logout(&server, Some(&access_token(&first)), None)
+        .await
+        .expect(200);
+    refresh(&server, &refresh_cookie(&first)).await.expect(401);
+}
+
+/// Contract §10, issuer 6.
+#[tokio::test]
+async fn the_cookie_is_deleted_on_error_paths_too() {
+    let server = TestServer::start().await;
+    let ada = server.person("ada").await;
+    let first = login(&server, &ada.email, &ada.password).await.expect(200);
+    let (access, cookie) = (access_token(&first), refresh_cookie(&first));
+    let deletion = "refresh_token=; HttpOnly; Max-Age=0; Path=/; SameSite=strict";
+    let refused = logout(&server, Some(&forged(&access)), Some(&cookie))
+        .await
+        .expect(403);
+    assert_eq!(refused.header("set-cookie"), deletion);
+    // Whoever holds the refresh token meant to sign out.
+    let over = refresh(&server, &cookie).await.expect(401);
+    assert_eq!(over.header("set-cookie"), deletion);
+    let nonsense = refresh(&server, "nonsense").await.expect(401);
+    assert_eq!(nonsense.header("set-cookie"), deletion);
 }
 
 /// The token with another role and its old signature.

@@ -47,8 +47,9 @@ pub struct AccessClaims {
     /// Whom it is for.
     #[serde(with = "audience")]
     pub aud: Vec<String>,
-    /// The session it stands on; it ends with that session.
-    pub sid: SessionId,
+    /// The session it stands on; it ends with that session. Left out where no sessions are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
     /// The account's generation at issue; a token of an older one is refused.
     #[serde(rename = "gen")]
     pub generation: u64,

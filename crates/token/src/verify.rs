@@ -11,8 +11,8 @@ use crate::{AccessClaims, Algorithm, JwsError, KeySet, jws};
 pub struct Expectations {
     /// `iss`, compared exactly.
     pub issuer: String,
-    /// What `aud` must be or contain.
-    pub audience: String,
+    /// What `aud` must be or contain; `None` for the issuer itself, which is an audience of all that it issues.
+    pub audience: Option<String>,
     /// How far the clocks of issuer and verifier may differ; for `exp`, `nbf` and `iat` alike.
     pub leeway: Duration,
     /// What may have signed. Usually one.
@@ -69,7 +69,8 @@ pub fn verify(
     if claims.iss != expected.issuer {
         return Err(VerifyError::Issuer);
     }
-    if !claims.aud.contains(&expected.audience) {
+    let is_for_us = |audience| claims.aud.contains(audience);
+    if !expected.audience.as_ref().is_none_or(is_for_us) {
         return Err(VerifyError::Audience);
     }
     if !ROLES.contains(&claims.role.as_str()) {

@@ -37,7 +37,7 @@ fn claims() -> AccessClaims {
         jti: Uuid::from_u128(7),
         iss: "https://auth.example.com".into(),
         aud: vec!["item-service".into()],
-        sid: SessionId::new(1, [2; 10]),
+        sid: Some(SessionId::new(1, [2; 10])),
         generation: 3,
         amr: vec!["pwd".into(), "otp".into(), "mfa".into()],
         acr: Some("urn:vestibule:acr:2".into()),
@@ -48,7 +48,7 @@ fn claims() -> AccessClaims {
 fn expectations(algorithm: Algorithm) -> Expectations {
     Expectations {
         issuer: "https://auth.example.com".into(),
-        audience: "item-service".into(),
+        audience: Some("item-service".into()),
         leeway: Duration::from_secs(2),
         algorithms: vec![algorithm],
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use secret::SecretString;
+use url::Url;
 
 use super::{
     Span,
@@ -41,6 +43,55 @@ section! {
         "issuer.access_token_lifetime" access_token_lifetime: Span = "30m",
         /// How long a refresh token that was not used is accepted.
         "issuer.refresh_idle" refresh_idle: Span = "30d",
+        /// How long browsers keep the cookie with the refresh token. As long as the token is accepted when left out.
+        "issuer.refresh_cookie_max_age" refresh_cookie_max_age: Option<Span>,
+        /// Refreshes that one session (in `stateless` mode, one account) may try within the window below, 1 to 1000000;
+        /// further ones are answered 429 with `Retry-After`.
+        "issuer.refresh_attempts" refresh_attempts: Within<1, 1_000_000> = "10",
+        /// The window in which refreshes are counted.
+        "issuer.refresh_window" refresh_window: Span = "5m",
+        /// Origins of front ends whose pages may call `/user` with the refresh cookie, besides the public one. They
+        /// must be on the same site as this server, or browsers do not send the cookie.
+        "issuer.allowed_origins" allowed_origins: Origins = "none",
+    }
+}
+
+/// Origins as browsers write them, such as `https://app.example.com`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// Whether an `Origin` header names one of them.
+    pub fn contains(&self, origin: &HeaderValue) -> bool {
+        let is_it = |known: &String| known.as_bytes() == origin.as_bytes();
+        self.0.iter().any(is_it)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Value for Origins {
+    const EXPECTED: &'static str =
+        "none, or origins such as https://app.example.com, http://localhost:5173";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" {
+            return Some(Self::default());
+        }
+        let origin = |text: &str| {
+            let url = Url::parse(text.trim()).ok()?;
+            let is_bare = matches!(url.scheme(), "http" | "https")
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none();
+            is_bare.then(|| url.origin().ascii_serialization())
+        };
+        text.split(',').map(origin).collect::<Option<_>>().map(Self)
     }
 }
 

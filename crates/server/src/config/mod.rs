@@ -24,7 +24,7 @@ pub use accounts::{Accounts, EmailVerification, Offered, PageAddress, SignUp};
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};
-pub use issuer::{Issuer, TokenAlgorithm, TokenMode};
+pub use issuer::{Issuer, Origins, TokenAlgorithm, TokenMode};
 pub use keys::Keys;
 pub use kv::Kv;
 pub use log::{Log, LogFormat, LogLevel};

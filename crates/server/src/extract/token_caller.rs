@@ -1,12 +1,17 @@
 //! Who is calling with an access token of the issuer.
 
 use axum::extract::FromRequestParts;
-use http::{header, request::Parts};
+use http::{HeaderMap, header, request::Parts};
 
 use super::{Caller, credentials::bearer};
-use crate::{Context, actions, error::IssuerError};
+use crate::{
+    Context,
+    actions::{self, accounts::AccessRefusal},
+    error::IssuerError,
+};
 
-/// The holder of a good access token. Refuses with 401 when none is presented and with 403 when it is no good.
+/// The holder of a good access token. Refuses with 401 when none is presented or its session is over, and with 403
+/// when it is no good otherwise or the account is disabled.
 #[derive(Debug, Clone)]
 pub struct TokenCaller(pub Caller);
 
@@ -14,20 +19,29 @@ pub struct TokenCaller(pub Caller);
 #[derive(Debug, Clone)]
 pub struct SuperuserToken(pub Caller);
 
+impl TokenCaller {
+    /// Who holds the access token of a request.
+    pub(crate) async fn of(context: &Context, headers: &HeaderMap) -> Result<Self, IssuerError> {
+        let token = match bearer(headers) {
+            Some(token) => token,
+            // `Bearer` without a token is a bad one, not none.
+            None if says_bearer(headers) => return Err(IssuerError::bad_token()),
+            None => return Err(IssuerError::not_authenticated()),
+        };
+        let verified = actions::accounts::verify_access(context, token).await?;
+        verified.map(Self).map_err(|refusal| match refusal {
+            AccessRefusal::Invalid => IssuerError::bad_token(),
+            AccessRefusal::Revoked => IssuerError::session_revoked(),
+            AccessRefusal::AccountDisabled => IssuerError::inactive_user(),
+        })
+    }
+}
+
 impl FromRequestParts<Context> for TokenCaller {
     type Rejection = IssuerError;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, IssuerError> {
-        let token = match bearer(&parts.headers) {
-            Some(token) => token,
-            // `Bearer` without a token is a bad one, not none.
-            None if says_bearer(parts) => return Err(IssuerError::bad_token()),
-            None => return Err(IssuerError::not_authenticated()),
-        };
-        actions::accounts::verify_access(context, token)
-            .await?
-            .map(Self)
-            .ok_or_else(IssuerError::bad_token)
+        Self::of(context, &parts.headers).await
     }
 }
 
@@ -43,9 +57,8 @@ impl FromRequestParts<Context> for SuperuserToken {
     }
 }
 
-fn says_bearer(parts: &Parts) -> bool {
-    parts
-        .headers
+fn says_bearer(headers: &HeaderMap) -> bool {
+    headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("bearer"))

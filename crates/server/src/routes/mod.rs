@@ -46,6 +46,10 @@ pub fn public(context: &Context) -> Router {
             context.clone(),
             api::data::allow_app_origin,
         ))
+        .layer(from_fn_with_state(
+            context.clone(),
+            api::issuer::allow_origins,
+        ))
         .layer(from_fn(middleware::tag_route))
         .layer(from_fn_with_state(context.clone(), shell::for_people))
         .layer(from_fn(middleware::security_headers))

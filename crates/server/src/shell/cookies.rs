@@ -2,8 +2,8 @@
 
 use http::HeaderValue;
 
-use crate::Config;
 pub(super) use crate::extract::credentials::{SESSION_COOKIE, cookie};
+use crate::{Config, known_device};
 
 /// Binds the forms of somebody who is not signed in to their browser.
 pub(super) const FORM_COOKIE: &str = "vestibule_form";
@@ -38,6 +38,12 @@ pub(super) enum Kept {
     Seconds(i64),
     /// Not any longer.
     Not,
+}
+
+/// Remembers a browser that somebody signed in from.
+pub(crate) fn known_device(config: &Config, value: &str) -> HeaderValue {
+    let kept = Kept::Seconds(known_device::COOKIE_SECONDS);
+    set(config, known_device::COOKIE, value, kept)
 }
 
 /// A `Set-Cookie` for all of our pages. The value must be free of separators.

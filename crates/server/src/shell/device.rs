@@ -1,7 +1,7 @@
 //! What people read in the list of their sessions: `Firefox on Linux`.
 
 /// Names a browser by its `User-Agent`. A help for the memory; nothing relies on it.
-pub(super) fn name(user_agent: &str) -> String {
+pub(crate) fn name(user_agent: &str) -> String {
     let browser = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),

@@ -8,7 +8,7 @@ mod apps;
 pub mod assets;
 mod connections;
 pub(crate) mod cookies;
-mod device;
+pub(crate) mod device;
 mod entry;
 mod errors;
 mod form;

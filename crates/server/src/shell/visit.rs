@@ -22,7 +22,7 @@ use crate::{
     Context, Error, Peer,
     actions::accounts::{self, Finished, Pending, SignedIn},
     extract::{Caller, credentials::known_device},
-    known_device::{self, KnownDevice},
+    known_device::KnownDevice,
     random,
 };
 
@@ -239,12 +239,7 @@ impl Visit {
             .remember(&self.context.master_key, signed_in.account.id);
         add_cookie(
             &mut response,
-            cookies::set(
-                &self.context.config,
-                known_device::COOKIE,
-                &device,
-                Kept::Seconds(known_device::COOKIE_SECONDS),
-            ),
+            cookies::known_device(&self.context.config, &device),
         );
         Ok(response)
     }

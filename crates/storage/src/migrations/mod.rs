@@ -11,6 +11,7 @@ mod second_factors;
 mod services;
 mod session_proof;
 mod signing_key_life;
+mod token_pairs;
 
 use crate::{Error, tx::Connection, tx::Tx};
 
@@ -36,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     services::migration,
     event_readers::migration,
     second_factors::migration,
+    token_pairs::migration,
 ];
 
 /// The newest schema version this program knows.

@@ -194,6 +194,13 @@ impl Columns {
         })
     }
 
+    /// A number that is zero in rows that were there before the column.
+    pub(super) fn number_from_zero(&mut self, name: &'static str) -> &mut Self {
+        self.add(name, |column| {
+            column.big_integer().not_null().default(0);
+        })
+    }
+
     pub(super) fn flag(&mut self, name: &'static str) -> &mut Self {
         let dialect = self.dialect;
         self.add(name, |column| {

@@ -1,15 +1,17 @@
 //! Refresh tokens.
 
-use ::accounts::RefreshToken;
+use ::accounts::{PairedAccess, RefreshToken, access::IssuedAccess};
 use ids::SessionId;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query};
 
-use super::{digest, is, millis, optional_millis};
+use uuid::Uuid;
+
+use super::{changed, digest, is, millis, number, optional_millis};
 use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "refresh_token";
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 11] = [
     "digest",
     "session",
     "parent",
@@ -17,6 +19,10 @@ const COLUMNS: [&str; 7] = [
     "expires_at",
     "used_at",
     "successor",
+    "jti",
+    "generation",
+    "access_expires_at",
+    "audience",
 ];
 
 /// The refresh tokens. They go with their session.
@@ -34,6 +40,10 @@ impl RefreshTokens<'_> {
             millis(token.expires_at),
             optional_millis(token.used.map(|(at, _)| at)),
             token.used.map(|(_, successor)| successor.to_vec()).into(),
+            token.access.jti.into(),
+            number(token.access.generation),
+            millis(token.access.expires_at),
+            token.access.audience.as_deref().into(),
         ];
         self.0.insert(TABLE, COLUMNS, values)
     }
@@ -69,6 +79,18 @@ impl RefreshTokens<'_> {
         Ok(newest)
     }
 
+    /// What is known of the access token of this `jti`.
+    pub fn find_access(&mut self, jti: Uuid) -> Result<Option<IssuedAccess>, Error> {
+        let found = self.0.query_one(
+            Query::select()
+                .columns(COLUMNS)
+                .from(TABLE)
+                .cond_where(is("jti", jti)),
+            read,
+        )?;
+        Ok(found.as_ref().map(IssuedAccess::of))
+    }
+
     /// When a token that was issued in exchange for this one was first exchanged itself; `None` while none was.
     pub fn first_successor_use(&mut self, token: [u8; 32]) -> Result<Option<Timestamp>, Error> {
         let mut select = Query::select();
@@ -83,6 +105,22 @@ impl RefreshTokens<'_> {
             row.cells(TABLE, &["used_at"]).optional_time()
         })?;
         Ok(first.flatten())
+    }
+
+    /// Puts another access token in the place of a pair's one. An unknown pair is [`Error::NotFound`].
+    pub fn renew_access(&mut self, token: [u8; 32], access: &PairedAccess) -> Result<(), Error> {
+        let rows = self.0.update(
+            TABLE,
+            ["jti", "generation", "access_expires_at", "audience"],
+            [
+                access.jti.into(),
+                number(access.generation),
+                millis(access.expires_at),
+                access.audience.as_deref().into(),
+            ],
+            is("digest", digest(token)),
+        )?;
+        changed(rows, TABLE)
     }
 
     /// Removes up to `limit` tokens that expired before an instant, and counts them.
@@ -126,5 +164,11 @@ fn read(row: &Row<'_>) -> Result<RefreshToken, Error> {
         issued_at: cells.time()?,
         expires_at: cells.time()?,
         used: cells.optional_time()?.zip(cells.optional_digest()?),
+        access: PairedAccess {
+            jti: cells.optional_uuid()?.unwrap_or_default(),
+            generation: cells.u64()?,
+            expires_at: cells.time()?,
+            audience: cells.optional_text()?,
+        },
     })
 }

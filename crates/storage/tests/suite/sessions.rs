@@ -1,6 +1,6 @@
 //! Sessions and refresh tokens.
 
-use ::accounts::{EndReason, Ended, RefreshToken};
+use ::accounts::{EndReason, Ended, PairedAccess, RefreshToken, access::IssuedAccess};
 use storage::Error;
 
 use crate::fixtures::{account, later, session, store, t0};
@@ -9,6 +9,15 @@ fn ended(seconds: i64) -> Ended {
     Ended {
         at: later(seconds),
         reason: EndReason::SignedOut,
+    }
+}
+
+fn access(jti: u128) -> PairedAccess {
+    PairedAccess {
+        jti: uuid::Uuid::from_u128(jti),
+        generation: 7,
+        expires_at: later(30),
+        audience: Some("reports".into()),
     }
 }
 
@@ -113,6 +122,7 @@ on_both_engines! {
             issued_at: t0(),
             expires_at: later(60),
             used: None,
+            access: access(3),
         };
         let stored = token.clone();
         storage
@@ -144,6 +154,39 @@ on_both_engines! {
         assert_eq!(storage.write(|tx| tx.refresh_tokens().mark_used([9; 32], t0(), [0; 32])).await, Ok(false));
     }
 
+    async fn an_access_token_is_known_by_its_id_and_that_it_was_superseded(db) {
+        let storage = db.open().await;
+        let ada = account("ada");
+        store(&storage, &[&ada]).await;
+        let session = session(ada.id);
+        let id = session.id;
+        let pair = move |digest: u8, jti: u128| RefreshToken {
+            digest: [digest; 32],
+            session: id,
+            parent: None,
+            issued_at: t0(),
+            expires_at: later(60),
+            used: None,
+            access: access(jti),
+        };
+        storage
+            .write(move |tx| {
+                tx.sessions().insert(&session, None)?;
+                tx.refresh_tokens().insert(&pair(1, 5))
+            })
+            .await
+            .unwrap();
+        let of = |jti| storage.read(move |tx| tx.refresh_tokens().find_access(uuid::Uuid::from_u128(jti)));
+        let mut issued = IssuedAccess { session: id, generation: 7, expires_at: later(30), superseded_at: None };
+        assert_eq!(of(5).await, Ok(Some(issued)));
+        assert_eq!(of(6).await, Ok(None));
+        storage.write(|tx| tx.refresh_tokens().mark_used([1; 32], later(9), [2; 32])).await.unwrap();
+        issued.superseded_at = Some(later(9));
+        assert_eq!(of(5).await, Ok(Some(issued)));
+        let twice = storage.write(move |tx| tx.refresh_tokens().insert(&pair(4, 5))).await;
+        assert!(matches!(twice, Err(Error::Conflict { .. })), "{twice:?}");
+    }
+
     async fn the_first_use_among_twins_is_found_by_their_parent(db) {
         let storage = db.open().await;
         let ada = account("ada");
@@ -156,6 +199,7 @@ on_both_engines! {
             issued_at: t0(),
             expires_at: later(60),
             used: None,
+            access: access(digest.into()),
         };
         storage
             .write(move |tx| {

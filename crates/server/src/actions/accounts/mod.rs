@@ -1,5 +1,6 @@
 //! Accounts, sessions and tokens.
 
+mod access;
 mod activity;
 mod authenticate;
 mod authority;
@@ -20,13 +21,16 @@ pub mod outside;
 mod owner;
 mod passwords;
 mod proof;
+mod refresh;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod stateless;
 mod tokens;
 mod update_user;
 mod user_sessions;
 
+pub use access::{AccessRefusal, AccessStanding, access_standing, is_access_active, verify_access};
 pub use activity::{Activity, Whose, count_activity};
 pub use authenticate::{authenticate, authenticate_session};
 pub(crate) use by_mail::resolve_mail;
@@ -46,13 +50,14 @@ pub use list_users::{find_user, list_users};
 pub use new_account::NewAccount;
 pub use owner::{complete_setup, ensure_owner, is_setup_open, owner, owner_link};
 pub use proof::{RECENT_PROOF_REQUIRED, require_recent_proof};
+pub use refresh::{RefreshRefusal, refresh, sign_out_by_refresh};
 pub use sessions::{SignedIn, end_session, list_sessions, sign_out, sign_out_everywhere};
 pub use sign_in::{
     Credentials, create_sign_in_link, is_sign_in_link_open, sign_in, sign_in_at_once,
     sign_in_by_link,
 };
 pub use sign_up::sign_up;
-pub use tokens::{RefreshRefusal, TokenPair, login, refresh, session_of_refresh, verify_access};
+pub use tokens::{LoggedIn, TokenPair, login};
 pub use update_user::{DEFAULT_PROVIDER, ProfileChange, UserChange, update_profile, update_user};
 pub use user_sessions::{
     TokenSession, end_user_session, end_user_sessions, find_token_session, latest_token_session,

@@ -1,21 +1,18 @@
-//! Access and refresh tokens on top of a session.
+//! Pairs of tokens: what a login begins with and each refresh gives anew.
 
-use accounts::{
-    Account, EndReason, Ended, RefreshToken, Session, SessionOrigin, SessionRefusal,
-    refresh::{Decision, issue, redeem},
-};
-use ids::SessionId;
+use accounts::{Account, Methods, PairedAccess, Session, SessionOrigin, access::IssuedAccess};
+use ids::{AccountId, ServiceId, SessionId};
 use jiff::Timestamp;
 use secret::SecretString;
-use storage::EventKind;
-use token::{AccessClaims, Expectations, OpaqueKind, OpaqueToken, TokenType};
+use token::{AccessClaims, OpaqueKind, OpaqueToken, TokenType};
 
 use super::{
     Credentials,
     sessions::NewSession,
     sign_in::{prove, wrong_credentials},
+    stateless,
 };
-use crate::{Change, Context, Error, extract::Caller, random};
+use crate::{Context, Error, config::TokenMode, random};
 
 /// What a login or refresh gives.
 #[derive(Debug)]
@@ -28,205 +25,137 @@ pub struct TokenPair {
     pub refresh_expires_at: Timestamp,
 }
 
-/// Why a refresh was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefreshRefusal {
-    /// No refresh token of ours, or one whose session has ended.
-    Invalid,
-    /// It was not used in time.
-    Expired,
-    /// The account is disabled or gone.
-    Inactive,
-    /// It was used before, most likely by a twin of this very request. The session lives on.
-    LateTwin,
-    /// It was used before and its successor is in use: somebody else holds it. The session has been ended.
-    Reused,
+/// A login that succeeded.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The tokens.
+    pub pair: TokenPair,
+    /// Who logged in.
+    pub account: AccountId,
 }
 
-/// Signs in by password and gives a pair of tokens.
+/// Signs in by password and gives a pair of tokens. `client` is the service that the tokens are asked for, as it calls
+/// itself; one that is not registered changes nothing.
 pub async fn login(
     context: &Context,
     credentials: Credentials,
     device: &str,
-) -> Result<TokenPair, Error> {
+    client: Option<&str>,
+) -> Result<LoggedIn, Error> {
+    let audience = audience_of(context, client).await?;
     let (account, amr) = prove(context, credentials).await?;
-    let new = NewSession::prepare(context, account.id, amr, SessionOrigin::Password, device);
-    let (refresh, record) = new_refresh_token(context, &new.session);
-    let id = account.id;
-    let (session, expires_at) = context
-        .change(move |change| {
-            if !change
-                .accounts()
-                .find(id)?
-                .is_some_and(|account| account.active)
-            {
-                return Err(wrong_credentials());
-            }
-            new.insert(change)?;
-            change.refresh_tokens().insert(&record)?;
-            Ok((new.session.clone(), record.expires_at))
-        })
-        .await?;
-    let access = access_token(context, &account, &session).await?;
-    Ok(TokenPair {
-        access,
-        refresh: refresh.reveal(),
-        refresh_expires_at: expires_at,
+    let pair = if context.config.issuer.mode == TokenMode::Stateless {
+        let grounds = Grounds {
+            session: None,
+            amr,
+            authenticated_at: context.now(),
+        };
+        stateless::pair(context, &account, &grounds, audience).await?
+    } else {
+        let new = NewSession::prepare(context, account.id, amr, SessionOrigin::Password, device);
+        first_pair(context, &account, new, audience).await?
+    };
+    Ok(LoggedIn {
+        pair,
+        account: account.id,
     })
 }
 
-/// Exchanges a refresh token for a new pair. Each token works once.
-pub async fn refresh(
-    context: &Context,
-    token: &str,
-) -> Result<Result<TokenPair, RefreshRefusal>, Error> {
-    let Ok(token) = OpaqueToken::parse(OpaqueKind::Refresh, token) else {
-        return Ok(Err(RefreshRefusal::Invalid));
-    };
-    let (digest, now) = (token.digest(), context.now());
-    let successor = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
-    let successor_digest = successor.digest();
-    let (refresh_idle, session_idle) = (
-        context.config.issuer.refresh_idle.duration(),
-        context.config.accounts.session_idle.duration(),
-    );
-    let exchanged = context
-        .change(move |change| {
-            let Some(old) = change.refresh_tokens().find(digest)? else {
-                return Ok(Err(RefreshRefusal::Invalid));
-            };
-            let Some(session) = change.sessions().find(old.session)? else {
-                return Ok(Err(RefreshRefusal::Invalid));
-            };
-            let Some(account) = change.accounts().find(session.account)? else {
-                return Ok(Err(RefreshRefusal::Inactive));
-            };
-            let successor_used_at = change.refresh_tokens().first_successor_use(digest)?;
-            match redeem(&old, successor_used_at, &session, &account, now) {
-                Decision::Rotate => {}
-                Decision::LateTwin => return Ok(Err(RefreshRefusal::LateTwin)),
-                Decision::Reused => return end_reused(change, &session, now).map(Err),
-                Decision::Expired => return Ok(Err(RefreshRefusal::Expired)),
-                Decision::SessionOver(SessionRefusal::AccountDisabled) => {
-                    return Ok(Err(RefreshRefusal::Inactive));
-                }
-                Decision::SessionOver(_) => return Ok(Err(RefreshRefusal::Invalid)),
-            }
-            let expires_at = session.expires_at.min(now + refresh_idle);
-            change
-                .refresh_tokens()
-                .mark_used(digest, now, successor_digest)?;
-            let next = issue(
-                successor_digest,
-                Some(digest),
-                session.id,
-                now,
-                refresh_idle,
-            );
-            change
-                .refresh_tokens()
-                .insert(&RefreshToken { expires_at, ..next })?;
-            change
-                .sessions()
-                .touch(session.id, now, session.expires_at.min(now + session_idle))?;
-            Ok(Ok((
-                Account {
-                    password: None,
-                    ..account
-                },
-                session,
-                expires_at,
-            )))
-        })
-        .await?;
-    let (account, session, refresh_expires_at) = match exchanged {
-        Ok(exchanged) => exchanged,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    context.caches.forget_session(session.id);
-    let access = access_token(context, &account, &session).await?;
-    Ok(Ok(TokenPair {
-        access,
-        refresh: successor.reveal(),
-        refresh_expires_at,
-    }))
-}
-
-/// Ends the session of a refresh token that somebody else kept a copy of.
-fn end_reused(
-    change: &mut Change<'_>,
-    session: &Session,
-    now: Timestamp,
-) -> Result<RefreshRefusal, Error> {
-    change.sessions().end(
-        session.id,
-        Ended {
-            at: now,
-            reason: EndReason::RefreshReused,
-        },
-    )?;
-    change.event(EventKind::SessionEnded, session.id)?;
-    Ok(RefreshRefusal::Reused)
-}
-
-/// Who holds this access token, if it is good and what it stands on still stands.
-pub async fn verify_access(context: &Context, token: &str) -> Result<Option<Caller>, Error> {
-    let signing = context.signing().await?;
-    let expected = Expectations {
-        issuer: issuer(context),
-        audience: context.config.issuer.audience.clone(),
-        leeway: std::time::Duration::from_secs(2),
-        algorithms: signing.algorithms.clone(),
-    };
-    let Ok(claims) = token::verify(token, &signing.keys, &expected, context.now()) else {
+/// The audience of a registered service; `None` stands for the default one.
+async fn audience_of(context: &Context, client: Option<&str>) -> Result<Option<String>, Error> {
+    let Some(id) = client.and_then(|client| client.parse::<ServiceId>().ok()) else {
         return Ok(None);
     };
-    let caller = super::authenticate_session(context, claims.sid).await?;
-    Ok(caller.filter(|caller| {
-        caller.account.id == claims.sub && caller.account.generation == claims.generation
-    }))
+    let services = context.services().await?;
+    let service = services.get(&id).filter(|service| !service.disabled);
+    Ok(service.and_then(|service| service.audience.clone()))
 }
 
-/// The session a refresh token belongs to, used or not.
-pub async fn session_of_refresh(
-    context: &Context,
-    token: &str,
-) -> Result<Option<SessionId>, Error> {
-    let Ok(token) = OpaqueToken::parse(OpaqueKind::Refresh, token) else {
-        return Ok(None);
-    };
-    let digest = token.digest();
-    let found = context
-        .storage
-        .read(move |tx| tx.refresh_tokens().find(digest))
-        .await?;
-    Ok(found.map(|token| token.session))
-}
-
-fn new_refresh_token(context: &Context, session: &Session) -> (OpaqueToken, RefreshToken) {
-    let token = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
-    let now = context.now();
-    let expires_at = session
-        .expires_at
-        .min(now + context.config.issuer.refresh_idle.signed());
-    let record = RefreshToken {
-        digest: token.digest(),
-        session: session.id,
-        parent: None,
-        issued_at: now,
-        expires_at,
-        used: None,
-    };
-    (token, record)
-}
-
-async fn access_token(
+/// Begins a session with its first pair.
+async fn first_pair(
     context: &Context,
     account: &Account,
-    session: &Session,
+    new: NewSession,
+    audience: Option<String>,
+) -> Result<TokenPair, Error> {
+    let token = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
+    let now = context.now();
+    let session = new.session.clone();
+    let record = accounts::refresh::issue(
+        token.digest(),
+        None,
+        &session,
+        new_access(context, account, audience, now),
+        now,
+        context.config.issuer.refresh_idle.duration(),
+    );
+    let (inserted, id) = (record.clone(), account.id);
+    context
+        .change(move |change| {
+            // The account may have been disabled while the password was checked.
+            let account = change.accounts().find(id)?;
+            if !account.is_some_and(|account| account.active) {
+                return Err(wrong_credentials());
+            }
+            new.insert(change)?;
+            Ok(change.refresh_tokens().insert(&inserted)?)
+        })
+        .await?;
+    let issued = IssuedAccess::of(&record);
+    context.caches.keep_issued(record.access.jti, issued, now);
+    Ok(TokenPair {
+        access: sign(context, account, &Grounds::of(&session), &record.access).await?,
+        refresh: token.reveal(),
+        refresh_expires_at: record.expires_at,
+    })
+}
+
+/// What a pair stands on besides its account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grounds {
+    /// The session, where one is kept.
+    pub(super) session: Option<SessionId>,
+    /// How the person proved who they are.
+    pub(super) amr: Methods,
+    /// When they last did.
+    pub(super) authenticated_at: Timestamp,
+}
+
+impl Grounds {
+    /// The session's.
+    pub(super) const fn of(session: &Session) -> Self {
+        Self {
+            session: Some(session.id),
+            amr: session.amr,
+            authenticated_at: session.authenticated_at,
+        }
+    }
+}
+
+/// The access token of a pair that is about to be made.
+pub(super) fn new_access(
+    context: &Context,
+    account: &Account,
+    audience: Option<String>,
+    now: Timestamp,
+) -> PairedAccess {
+    PairedAccess {
+        jti: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
+        generation: account.generation,
+        expires_at: now + context.config.issuer.access_token_lifetime.signed(),
+        audience,
+    }
+}
+
+/// Signs the access token of a pair, with what the account is now.
+pub(super) async fn sign(
+    context: &Context,
+    account: &Account,
+    grounds: &Grounds,
+    paired: &PairedAccess,
 ) -> Result<SecretString, Error> {
-    let signing = context.signing().await?;
     let now = context.now().as_second();
+    let audience = paired.audience.as_ref();
     let claims = AccessClaims {
         sub: account.id,
         token_type: TokenType::Access,
@@ -237,35 +166,27 @@ async fn access_token(
         email_verified: account.email_verified,
         is_superuser: account.role.is_superuser(),
         role: account.role.to_string(),
-        exp: now
-            + context
-                .config
-                .issuer
-                .access_token_lifetime
-                .signed()
-                .as_secs(),
+        exp: paired.expires_at.as_second(),
         iat: now,
         nbf: now,
-        jti: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
+        jti: paired.jti,
         iss: issuer(context),
-        aud: vec![context.config.issuer.audience.clone()],
-        sid: session.id,
-        generation: account.generation,
-        amr: session
+        aud: vec![audience.unwrap_or(&context.config.issuer.audience).clone()],
+        sid: grounds.session,
+        generation: paired.generation,
+        amr: grounds
             .amr
             .iter()
             .map(|method| method.as_str().to_owned())
             .collect(),
-        acr: Some(session.amr.assurance().as_str().to_owned()),
-        auth_time: Some(session.authenticated_at.as_second()),
+        acr: Some(grounds.amr.assurance().as_str().to_owned()),
+        auth_time: Some(grounds.authenticated_at.as_second()),
     };
-    signing
-        .key
-        .sign(&claims)
-        .map_err(|cause| Error::internal(&cause))
+    context.sign(claims).await
 }
 
-fn issuer(context: &Context) -> String {
+/// The issuer as tokens name it.
+pub(super) fn issuer(context: &Context) -> String {
     context
         .config
         .issuer

@@ -10,7 +10,7 @@ use protocol::issuer::{AccessToken, Done, LoginForm, REFRESH_COOKIE};
 use secret::SecretString;
 
 use crate::{
-    Context, Peer,
+    Context, Error, KnownDevice, Peer,
     actions::accounts::{self as actions, Credentials, RefreshRefusal, TokenPair},
     error::IssuerError,
     extract::{
@@ -18,6 +18,7 @@ use crate::{
         credentials::{self, known_device},
     },
     routes::Routes,
+    shell::{cookies, device},
 };
 
 pub(super) fn routes() -> Routes {
@@ -33,8 +34,9 @@ async fn login(
     headers: HeaderMap,
     form: Result<axum::Form<LoginForm>, FormRejection>,
 ) -> Result<Response, IssuerError> {
-    let Ok(axum::Form(form)) = form else {
-        return Err(IssuerError::missing_fields(&["username", "password"]));
+    let form = match form {
+        Ok(axum::Form(form)) => form,
+        Err(rejection) => return Err(IssuerError::unreadable_form(&rejection)),
     };
     let missing: Vec<_> = [("username", &form.username), ("password", &form.password)]
         .into_iter()
@@ -49,18 +51,20 @@ async fn login(
             "Invalid characters in credentials",
         ));
     }
-    let device = headers
+    let agent = headers
         .get(header::USER_AGENT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    let browser = known_device(&headers);
     let credentials = Credentials {
         login: form.username,
         password: SecretString::new(form.password),
         otp: None,
         peer,
-        device: known_device(&headers),
+        device: browser.clone(),
     };
-    let pair = actions::login(&context, credentials, device)
+    let client = Some(form.client_id.as_str()).filter(|id| !id.is_empty());
+    let logged_in = actions::login(&context, credentials, &device::name(agent), client)
         .await
         .map_err(|error| match error.code {
             "wrong_credentials" => IssuerError::new(
@@ -70,7 +74,16 @@ async fn login(
             "email_unverified" => IssuerError::new(StatusCode::FORBIDDEN, "email_unverified"),
             _ => IssuerError::from(error),
         })?;
-    Ok(answer_pair(&context, &pair))
+    let mut response = answer_pair(&context, &logged_in.pair);
+    // So that nobody who guesses at this account elsewhere can make this browser wait.
+    let browser = browser
+        .unwrap_or_else(KnownDevice::fresh)
+        .remember(&context.master_key, logged_in.account);
+    let remembered = cookies::known_device(&context.config, &browser);
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, remembered);
+    Ok(response)
 }
 
 async fn refresh(
@@ -81,11 +94,11 @@ async fn refresh(
         .ok_or_else(|| IssuerError::new(StatusCode::UNAUTHORIZED, "Refresh token missing"))?;
     match actions::refresh(&context, token).await? {
         Ok(pair) => Ok(answer_pair(&context, &pair)),
-        Err(refusal) => Err(IssuerError::new(
-            StatusCode::UNAUTHORIZED,
-            match refusal {
+        Err(refusal) => {
+            let text = match refusal {
                 RefreshRefusal::Invalid => "Invalid refresh token",
                 RefreshRefusal::Expired => "Refresh token expired",
+                RefreshRefusal::OtherKind => "Not a refresh token",
                 RefreshRefusal::Inactive => "Invalid user or inactive user",
                 RefreshRefusal::LateTwin => {
                     "Token reuse detected. Use the token of the newer answer."
@@ -93,46 +106,82 @@ async fn refresh(
                 RefreshRefusal::Reused => {
                     "Token reuse detected. Session revoked. Please log in again."
                 }
-            },
-        )),
+            };
+            let error = IssuerError::new(StatusCode::UNAUTHORIZED, text);
+            Err(if refusal.is_final() {
+                without_cookie(&context, error)
+            } else {
+                error
+            })
+        }
     }
 }
 
+/// Signs out. The access token suffices; the refresh token's session goes too, when there is one.
+///
+/// Whoever presents any access token means to be signed out here, so the cookie goes whatever becomes of it. Without
+/// one nothing happens: another site may cause such a request.
 async fn logout(
     State(context): State<Context>,
-    TokenCaller(caller): TokenCaller,
     headers: HeaderMap,
 ) -> Result<Response, IssuerError> {
-    let refresh = credentials::cookie(&headers, REFRESH_COOKIE)
-        .ok_or_else(|| IssuerError::new(StatusCode::UNAUTHORIZED, "Refresh token missing"))?;
-    let other = actions::session_of_refresh(&context, refresh)
-        .await?
-        .filter(|id| *id != caller.session.id);
-    actions::sign_out(&context, &caller).await?;
-    if let Some(other) = other {
-        // A cookie of another of the person's sessions goes too; one of somebody else is left alone.
-        match actions::end_session(&context, &caller, other).await {
-            Err(error) if error.status != StatusCode::NOT_FOUND => return Err(error.into()),
-            _ => {}
+    let caller = TokenCaller::of(&context, &headers).await;
+    if let Err(error) = &caller
+        && error.is_unauthenticated()
+    {
+        return Err(error.clone());
+    }
+    match end(&context, &headers, caller).await {
+        Ok(()) => {
+            let done = Done {
+                success: true,
+                msg: "Logged out successfully".to_owned(),
+            };
+            let cookie = [(header::SET_COOKIE, refresh_cookie(&context, "", 0))];
+            Ok((cookie, Json(done)).into_response())
+        }
+        Err(error) => Err(without_cookie(&context, error)),
+    }
+}
+
+async fn end(
+    context: &Context,
+    headers: &HeaderMap,
+    caller: Result<TokenCaller, IssuerError>,
+) -> Result<(), IssuerError> {
+    let failed = |error: Error| {
+        if error.status.is_server_error() {
+            let text = "Logout failed: session could not be fully revoked. Please try again.";
+            IssuerError::new(StatusCode::SERVICE_UNAVAILABLE, text)
+        } else {
+            error.into()
+        }
+    };
+    let refresh = credentials::cookie(headers, REFRESH_COOKIE);
+    let account = caller.as_ref().ok().map(|caller| caller.0.account.id);
+    if let Ok(TokenCaller(caller)) = &caller {
+        match actions::sign_out(context, caller).await {
+            // It had ended already, or none is kept.
+            Err(error) if error.status == StatusCode::NOT_FOUND => {}
+            ended => ended.map_err(failed)?,
         }
     }
-    let done = Done {
-        success: true,
-        msg: "Logged out successfully".to_owned(),
-    };
-    Ok((
-        [(header::SET_COOKIE, refresh_cookie(&context, "", 0))],
-        Json(done),
-    )
-        .into_response())
+    if let Some(refresh) = refresh {
+        actions::sign_out_by_refresh(context, refresh, account)
+            .await
+            .map_err(failed)?;
+    }
+    caller.map(drop)
 }
 
 fn answer_pair(context: &Context, pair: &TokenPair) -> Response {
-    let lifetime = pair
+    let lasts = pair
         .refresh_expires_at
         .duration_since(context.now())
         .as_secs();
-    let cookie = refresh_cookie(context, pair.refresh.expose(), lifetime);
+    let kept = context.config.issuer.refresh_cookie_max_age;
+    let seconds = kept.map_or(lasts, |kept| kept.signed().as_secs());
+    let cookie = refresh_cookie(context, pair.refresh.expose(), seconds);
     let body = AccessToken {
         access_token: pair.access.expose().clone(),
         token_type: "bearer".to_owned(),
@@ -141,8 +190,16 @@ fn answer_pair(context: &Context, pair: &TokenPair) -> Response {
     ([(header::SET_COOKIE, cookie), no_store], Json(body)).into_response()
 }
 
+/// The error, and with it the deletion of the cookie.
+fn without_cookie(context: &Context, mut error: IssuerError) -> IssuerError {
+    let deleted = refresh_cookie(context, "", 0);
+    error.headers.push((header::SET_COOKIE, deleted));
+    error
+}
+
 fn refresh_cookie(context: &Context, value: &str, seconds: i64) -> HeaderValue {
-    let secure = if context.config.secure_cookies() {
+    // Clients of all kinds hold this cookie, and many send a `Secure` one over https only, to this machine too.
+    let secure = if context.config.public_url.scheme() == "https" {
         "; Secure"
     } else {
         ""

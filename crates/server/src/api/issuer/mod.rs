@@ -1,6 +1,7 @@
 //! The issuer's area, `/user`: tokens for services that verify them with the key set. One file a resource.
 
 mod account_flows;
+mod cors;
 mod dashboard;
 mod fields;
 mod key_set;
@@ -14,6 +15,7 @@ use http::StatusCode;
 
 use crate::{error::IssuerError, routes::Routes};
 
+pub(crate) use cors::allow_origins;
 pub(crate) use key_set::key_set;
 
 /// Everything under `/user`.
