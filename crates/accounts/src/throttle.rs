@@ -84,7 +84,8 @@ impl Default for Paces {
         Self {
             login_at_network: Pace {
                 free: 5,
-                first_wait: Duration::from_secs(1),
+                // Long enough for a person's next try, or a slow network's, to be told.
+                first_wait: Duration::from_secs(15),
                 longest_wait: Duration::from_mins(15),
                 forgets_one_in: Duration::from_mins(10),
             },

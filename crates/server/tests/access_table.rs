@@ -48,6 +48,7 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("POST", "/user/login/access-token", Who::Proof),
     ("POST", "/user/login/logout/", Who::Proof),
     ("POST", "/user/login/refresh-token/", Who::Proof),
+    ("POST", "/user/login/test-token/", Who::Token),
     ("POST", "/user/private/v1/service-token", Who::Service),
     ("DELETE", "/user/profile/delete/me/", Who::Token),
     ("GET", "/user/profile/get/me/", Who::Token),

@@ -9,8 +9,8 @@ use server::shell::{
         Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite, InviteNote, InvitedAs,
         Link, LogKind, LogLine, Logs, Member, NewAccount, Notice, NoticeLink, Outcome, Overview,
         Password, People, Profile, ProviderButton, SessionRow, Sessions, Setup, ShareResult,
-        SignIn, SignOut, SignUp, Stage, StageState, Tab, Version, VersionRow, Versions, View,
-        ViewState, Waiting, parse_unified,
+        SignIn, SignOut, SignUp, Stage, StageState, StolenRow, Tab, Version, VersionRow, Versions,
+        View, ViewState, Waiting, parse_unified,
     },
     ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
 };
@@ -656,6 +656,10 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
                 session("vestibule on ada-laptop", true, 2 * HOUR, false),
                 session("Safari on iPhone", false, 3 * DAY, false),
             ]),
+            stolen: fill.list(vec![StolenRow {
+                device: fill.text("Chrome on Windows"),
+                ended: ago(DAY),
+            }]),
         },
     );
     let connection = |provider: &str, label: &str, identity| ConnectionRow {

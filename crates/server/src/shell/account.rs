@@ -124,7 +124,13 @@ pub(super) async fn sessions(visit: Visit) -> Result<Response, Error> {
         })
         .collect();
     sessions.sort_by_key(|session| !session.current);
+    let stolen = actions::list_stolen_sessions(&visit.context, caller).await?;
+    let stolen = stolen.into_iter().map(|session| pages::StolenRow {
+        ended: page.moment(session.ended.map_or(session.last_seen_at, |ended| ended.at)),
+        device: session.device,
+    });
     let page = pages::Sessions {
+        stolen: stolen.collect(),
         page,
         head: Account {
             tab: AccountTab::Sessions,

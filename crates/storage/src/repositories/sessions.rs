@@ -172,6 +172,27 @@ impl Sessions<'_> {
             .unwrap_or_default())
     }
 
+    /// Up to `limit` of an account's sessions that ended for a reason since an instant, the last one first.
+    pub fn list_ended(
+        &mut self,
+        account: AccountId,
+        reason: EndReason,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Session>, Error> {
+        let ended = is("account", account.as_uuid())
+            .add(Expr::col("end_reason").eq(reason.as_str()))
+            .add(Expr::col("ended_at").gte(millis(since)));
+        let mut select = Query::select();
+        select
+            .columns(COLUMNS)
+            .from(TABLE)
+            .cond_where(ended)
+            .order_by("ended_at", Order::Desc)
+            .limit(limit.into());
+        self.0.query(&select, read)
+    }
+
     /// Removes up to `limit` sessions that expired or ended before an instant, with their refresh tokens, and counts
     /// them.
     pub fn delete_expired(&mut self, before: Timestamp, limit: u32) -> Result<u64, Error> {

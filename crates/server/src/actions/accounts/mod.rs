@@ -51,7 +51,9 @@ pub use new_account::NewAccount;
 pub use owner::{complete_setup, ensure_owner, is_setup_open, owner, owner_link};
 pub use proof::{RECENT_PROOF_REQUIRED, require_recent_proof};
 pub use refresh::{RefreshRefusal, refresh, sign_out_by_refresh};
-pub use sessions::{SignedIn, end_session, list_sessions, sign_out, sign_out_everywhere};
+pub use sessions::{
+    SignedIn, end_session, list_sessions, list_stolen_sessions, sign_out, sign_out_everywhere,
+};
 pub use sign_in::{
     Credentials, create_sign_in_link, is_sign_in_link_open, sign_in, sign_in_at_once,
     sign_in_by_link,

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use accounts::{Account, EndReason, Ended, Methods, Session, SessionOrigin};
 use ids::{AccountId, SessionId};
+use jiff::SignedDuration;
 use secret::SecretString;
 use storage::EventKind;
 use token::{OpaqueKind, OpaqueToken};
 
 use crate::{Change, Context, Error, extract::Caller, random};
+
+/// For how long people are told of sessions that were ended for their safety, and of how many.
+const TOLD_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+const MOST_TOLD: u32 = 10;
 
 /// Somebody who has just signed in.
 #[derive(Debug, Clone)]
@@ -116,6 +121,19 @@ pub async fn list_sessions(context: &Context, caller: &Caller) -> Result<Vec<Ses
     Ok(context
         .storage
         .scan(move |tx| tx.sessions().list_live(account, now))
+        .await?)
+}
+
+/// The caller's sessions that were ended of late because a copy of their refresh token came back, the last one first.
+pub async fn list_stolen_sessions(
+    context: &Context,
+    caller: &Caller,
+) -> Result<Vec<Session>, Error> {
+    let (account, since) = (caller.account.id, context.now() - TOLD_FOR);
+    let reason = EndReason::RefreshReused;
+    Ok(context
+        .storage
+        .scan(move |tx| tx.sessions().list_ended(account, reason, since, MOST_TOLD))
         .await?)
 }
 

@@ -6,9 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use protocol::issuer::{AccessToken, Done, LoginForm, REFRESH_COOKIE};
+use protocol::issuer::{AccessToken, Done, LoginForm, REFRESH_COOKIE, UserPublic};
 use secret::SecretString;
 
+use super::wire::user_public;
 use crate::{
     Context, Error, KnownDevice, Peer,
     actions::accounts::{self as actions, Credentials, RefreshRefusal, TokenPair},
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Routes {
         .post("/login/access-token", login)
         .post("/login/refresh-token/", refresh)
         .post("/login/logout/", logout)
+        .post("/login/test-token/", test_token)
 }
 
 async fn login(
@@ -142,6 +144,11 @@ async fn logout(
         }
         Err(error) => Err(without_cookie(&context, error)),
     }
+}
+
+/// Who holds the access token, as the account is now.
+async fn test_token(TokenCaller(caller): TokenCaller) -> Json<UserPublic> {
+    Json(user_public(&caller.account))
 }
 
 async fn end(

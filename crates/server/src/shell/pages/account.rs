@@ -110,6 +110,17 @@ pub struct Sessions {
     pub head: Account,
     /// The present one first, then last used first.
     pub sessions: Vec<SessionRow>,
+    /// Those that were ended of late because somebody held a copy.
+    pub stolen: Vec<StolenRow>,
+}
+
+/// A sign-in that somebody else held a copy of.
+#[derive(Debug, Clone)]
+pub struct StolenRow {
+    /// Such as `Firefox on Linux`.
+    pub device: String,
+    /// When that was noticed.
+    pub ended: Moment,
 }
 
 /// One sign-in on one device.

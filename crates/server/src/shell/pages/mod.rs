@@ -13,7 +13,7 @@ mod view;
 
 pub use account::{
     Account, AccountTab, ConnectionRow, Connections, IdentityRow, Password, Profile, SessionRow,
-    Sessions,
+    Sessions, StolenRow,
 };
 pub use app::{AppHead, Overview, Tab};
 pub use dashboard::{AppCard, Dashboard};
