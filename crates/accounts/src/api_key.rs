@@ -16,8 +16,8 @@ pub const MOST_AUDIENCES: usize = 20;
 
 const NAME_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=100;
 const AUDIENCE_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
-/// Ten years.
-const MOST_HOURS: i64 = 10 * 366 * 24;
+/// The longest life of a key: ten years.
+pub const MOST_HOURS: i64 = 10 * 366 * 24;
 
 /// A key with which programs act for an account. Its text is known to nobody but its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]

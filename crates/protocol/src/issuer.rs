@@ -1,8 +1,13 @@
 //! The issuer's area, `/user`: the wire that services and their front ends expect.
 
+mod api_keys;
 mod private;
 mod users;
 
+pub use api_keys::{
+    API_KEY_HEADER, ApiKeyActive, ApiKeyCreated, ApiKeyInactive, ApiKeyOfAccount, ApiKeyPrincipal,
+    ApiKeyPublic,
+};
 pub use private::{ServiceToken, ServiceTokenRequest};
 mod account_flows;
 

@@ -20,7 +20,7 @@ use std::{
 
 use accounts::{Account, Service, Session, access::IssuedAccess};
 use apps::{App, Member};
-use ids::{AccountId, AppId, SessionId, Slug};
+use ids::{AccountId, ApiKeyId, AppId, SessionId, Slug};
 use jiff::Timestamp;
 use moka::sync::Cache;
 use serde::Deserialize;
@@ -28,7 +28,10 @@ use storage::{Event, EventKind};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Context, Error, actions::services::Registry};
+use crate::{
+    Context, Error,
+    actions::{api_keys::KnownKey, services::Registry},
+};
 
 /// Entries that nobody used for this long are dropped, to bound memory.
 const IDLE: Duration = Duration::from_mins(15);
@@ -112,6 +115,9 @@ pub(crate) struct Caches {
     apps: Records<AppId, App>,
     slugs: Cache<Slug, AppId>,
     members: Records<(AppId, AccountId), Member>,
+    /// Which API key a text's digest belongs to. Never changes once it is known, so absence is not kept.
+    pub(crate) api_key_digests: Cache<[u8; 32], ApiKeyId>,
+    pub(crate) api_keys: Records<ApiKeyId, KnownKey>,
     services: Records<(), Registry>,
     applied: AtomicU64,
     /// Counts what may have taken a right away.
@@ -140,6 +146,11 @@ impl Caches {
                 .time_to_idle(IDLE)
                 .build(),
             members: Records::new(200_000),
+            api_key_digests: Cache::builder()
+                .max_capacity(100_000)
+                .time_to_idle(IDLE)
+                .build(),
+            api_keys: Records::new(100_000),
             services: Records::new(1),
             applied: AtomicU64::new(0),
             changes: watch::Sender::new(0),
@@ -176,8 +187,8 @@ impl Caches {
             | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
-            | EventKind::MailShown
-            | EventKind::ApiKeyChanged => {}
+            | EventKind::MailShown => {}
+            EventKind::ApiKeyChanged => forget_named(&self.api_keys, subject),
             EventKind::ServiceChanged => self.services.forget_all(),
             EventKind::Unknown => self.forget_all(),
         }
@@ -239,7 +250,7 @@ impl Caches {
     ///
     /// A load has some kilobytes of state. It is made when it is needed, and on the heap, so that requests do not carry
     /// (and move about) room for what nearly none of them does.
-    async fn get<K, V, E, F>(
+    pub(crate) async fn get<K, V, E, F>(
         &self,
         records: &Records<K, V>,
         key: K,
@@ -283,6 +294,7 @@ impl Caches {
         self.apps.forget_all();
         self.slugs.invalidate_all();
         self.members.forget_all();
+        self.api_keys.forget_all();
         self.services.forget_all();
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     config::Config,
     hasher::Hasher,
     hosting::Hosting,
+    key_use::KeyUse,
     keys,
     mail::{Bell, MailRate},
     outside::Providers,
@@ -63,6 +64,8 @@ pub struct Parts {
     pub(crate) outside: Providers,
     /// How often a network begins and ends trips to them.
     pub(crate) outside_rate: ByNetwork,
+    /// Counts of uses of API keys.
+    pub(crate) key_use: KeyUse,
     /// The signing keys, once loaded. Read through [`Context::signing`].
     pub(crate) signing: Loaded,
     /// The present time.
@@ -118,6 +121,7 @@ impl Context {
             kv_writes,
             outside,
             outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),
+            key_use: KeyUse::default(),
             signing: Loaded::default(),
             clock,
             service_keys: master_key.service_keys(),

@@ -16,6 +16,7 @@ pub mod extract;
 pub mod gateway;
 pub mod hasher;
 pub mod hosting;
+pub(crate) mod key_use;
 pub mod keys;
 pub mod known_device;
 pub mod mail;

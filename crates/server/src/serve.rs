@@ -25,6 +25,7 @@ use tower::ServiceExt as _;
 use crate::{
     Config, Context, Peer,
     actions::{
+        api_keys,
         housekeeping::keep_house,
         publish::{boot, recover},
         signing_keys::keep_tended,
@@ -159,6 +160,7 @@ impl Server {
         });
         tokio::spawn(keep_house(context.clone()));
         tokio::spawn(keep_tended(context.clone()));
+        tokio::spawn(api_keys::keep_flushed(context.clone()));
         tokio::spawn(mail::deliver(context.clone()));
         tracing::info!(address = %public_address, admin = ?admin_address, "listening");
         Ok(Self {
@@ -230,6 +232,7 @@ impl Server {
         // Only now: an open request may still be on its way through an app.
         self.context.hosting().runtime.shut_down(APP_GRACE).await;
         drop(fs::remove_file(&self.data_socket));
+        api_keys::flush(&self.context).await;
         self.context.storage.close().await;
     }
 }

@@ -7,12 +7,14 @@
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
 //! - [`ServiceKeys`]: what services prove themselves with.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
+//! - [`ApiKeyText`]: API keys, of which only a digest is kept.
 //! - [`rotation`]: when a signing key may sign, and when it may go.
 //! - [`sealed`]: secrets at rest and cookies that cannot be forged.
 //!
 //! No I/O and no clock. Randomness is an argument, except where a key pair is generated or ECDSA signs: there the
 //! cryptographic library insists on the system's own source.
 
+mod api_key;
 mod claims;
 mod id_token;
 mod jwk;
@@ -27,6 +29,7 @@ mod service;
 mod verify;
 pub mod viewer;
 
+pub use api_key::{ApiKeyText, ApiKeyTextError};
 pub use claims::{AccessClaims, TokenType};
 pub use id_token::{ID_TOKEN_ALGORITHMS, IdClaims, IdExpectations, IdTokenError, verify_id_token};
 pub use jws::{Algorithm, JwsError, MAXIMUM_TOKEN_BYTES};

@@ -4,6 +4,7 @@
 //! reference page and `config explain` come out of the same table.
 
 mod accounts;
+mod api_keys;
 mod apps;
 mod database;
 mod explain;
@@ -21,6 +22,7 @@ pub(crate) mod setting;
 use url::Url;
 
 pub use accounts::{Accounts, EmailVerification, Offered, PageAddress, SignUp};
+pub use api_keys::ApiKeys;
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};
@@ -54,6 +56,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The mail server.
     pub mail: Mail,
+    /// API keys.
+    pub api_keys: ApiKeys,
     /// Published apps.
     pub apps: Apps,
     /// The key-value store.
@@ -78,6 +82,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         Issuer::SETTINGS,
         OutsideSignIn::SETTINGS,
         Mail::SETTINGS,
+        ApiKeys::SETTINGS,
         Apps::SETTINGS,
         Kv::SETTINGS,
         Log::SETTINGS,
@@ -113,6 +118,7 @@ impl Config {
         if let Some(mail) = &mail {
             mail.check(raw);
         }
+        let api_keys = ApiKeys::read(raw);
         let (apps, kv, log, keys) = (
             Apps::read(raw),
             Kv::read(raw),
@@ -134,6 +140,7 @@ impl Config {
             outside: outside?,
             providers,
             mail: mail?,
+            api_keys: api_keys?,
             apps: apps?,
             kv: kv?,
             log: log?,

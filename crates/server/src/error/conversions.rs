@@ -55,6 +55,18 @@ impl From<token::rotation::Refusal> for Error {
     }
 }
 
+impl From<accounts::api_key::WishError> for Error {
+    fn from(error: accounts::api_key::WishError) -> Self {
+        use accounts::api_key::WishError;
+        let field = match error {
+            WishError::Name => "name",
+            WishError::Hours => "ttl_hours",
+            WishError::Audience | WishError::Audiences => "audiences",
+        };
+        Self::field(field, error)
+    }
+}
+
 impl From<token::KeyError> for Error {
     fn from(error: token::KeyError) -> Self {
         Self::bad_request("bad_key_file", sentence(error))

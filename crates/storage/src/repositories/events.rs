@@ -98,8 +98,8 @@ kinds! {
     KeyRotated = "key.rotated",
     /// Somebody who runs the server looked at a mailed link; the subject is the message's id.
     MailShown = "mail.shown",
-    /// An API key was made or revoked, or may be used more or less often; the subject is its id, or that of its account
-    /// when the account's limits changed.
+    /// An API key was made or revoked, or may be used more or less often; the subject is its id. `account <id>` when
+    /// that goes for all keys of an account.
     ApiKeyChanged = "api_key.changed",
     /// A service was registered, changed or removed; the subject is its id.
     ServiceChanged = "service.changed",

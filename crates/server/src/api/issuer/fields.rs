@@ -265,7 +265,7 @@ pub(super) fn subject(value: &Value) -> Result<String, Wrong> {
     Ok(subject.to_owned())
 }
 
-fn at_least(text: &str, least: usize) -> Result<(), Wrong> {
+pub(super) fn at_least(text: &str, least: usize) -> Result<(), Wrong> {
     if text.chars().count() >= least {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The issuer's area, `/user`: tokens for services that verify them with the key set. One file a resource.
 
 mod account_flows;
+mod api_keys;
 mod cors;
 mod dashboard;
 mod fields;
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> Routes {
         .merge(profile::routes())
         .merge(dashboard::routes())
         .merge(account_flows::routes())
+        .merge(api_keys::routes())
         .get("/.well-known/jwks.json", key_set)
         .with(|router| {
             router
