@@ -1,7 +1,7 @@
 """What ends a token, and that a service notices with its next request."""
 
 import pytest
-from harness.issuer import PRIVATE_API_SECRET, Issuer, SignedIn, StartIssuer
+from harness.issuer import PRIVATE_API_SECRET, Issuer, SignedIn, StartIssuer, cookie_of
 from harness.process import wait_until
 from harness.service import Service, StartService
 
@@ -25,7 +25,7 @@ def test_logout_takes_effect_at_once(issuer: Issuer, service: Service) -> None:
     assert service.status("/me", held) == 200
     answer = issuer.logout(held)
     assert (answer.status_code, answer.json()) == (200, {"success": True, "msg": "Logged out successfully"})
-    cookie = answer.headers["set-cookie"]
+    cookie = cookie_of(answer)
     assert cookie.startswith(('refresh_token="";', "refresh_token=;"))
     assert "Max-Age=0" in cookie
     assert "Path=/" in cookie

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ class Issuer:
         # What it calls itself in tokens, which need not be how it is reached.
         self.name = self.settings.get("VESTIBULE_ISSUER__ISSUER", f"http://localhost:{self.port}")
         self.process: Process | None = None
-        self.client = httpx.Client(base_url=self.base, timeout=30)
+        # Keeps no cookies: one client stands for many people.
+        jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        self.client = httpx.Client(base_url=self.base, timeout=30, cookies=jar)
         self._superuser: tuple[float, SignedIn] | None = None
 
     def start(self) -> Issuer:
@@ -200,8 +203,12 @@ def signed_in(answer: httpx.Response) -> SignedIn:
     return SignedIn(answer.json()["access_token"], refresh_of(answer), answer)
 
 
+def cookie_of(answer: httpx.Response) -> str:
+    """The one refresh cookie that an answer sets, as it is written. (Another one may say that the device is known.)"""
+    [cookie] = [line for line in answer.headers.get_list("set-cookie") if line.startswith("refresh_token=")]
+    return str(cookie)
+
+
 def refresh_of(answer: httpx.Response) -> str:
     """The refresh token that an answer sets."""
-    cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("refresh_token="), cookie
-    return str(cookie.partition(";")[0].removeprefix("refresh_token="))
+    return cookie_of(answer).partition(";")[0].removeprefix("refresh_token=")

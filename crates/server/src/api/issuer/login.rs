@@ -182,9 +182,11 @@ async fn end(
 }
 
 fn answer_pair(context: &Context, pair: &TokenPair) -> Response {
+    // Whole seconds, up: the token was made a moment ago, and browsers should be told the number that is configured.
     let lasts = pair
         .refresh_expires_at
         .duration_since(context.now())
+        .saturating_add(jiff::SignedDuration::from_millis(999))
         .as_secs();
     let kept = context.config.issuer.refresh_cookie_max_age;
     let seconds = kept.map_or(lasts, |kept| kept.signed().as_secs());
