@@ -63,6 +63,11 @@ const STEPS: &[Step] = &[
         run: interop::tests,
     },
     Step {
+        name: "oidc",
+        about: "signing in by a real OpenID Connect provider, in headless Chromium",
+        run: browser::oidc_tests,
+    },
+    Step {
         name: "browser",
         about: "people's journeys in headless Chromium",
         run: browser::tests,
