@@ -1,6 +1,8 @@
 //! The issuer's area, `/user`: the wire that services and their front ends expect.
 
+mod account_flows;
 mod api_keys;
+mod google;
 mod private;
 mod users;
 
@@ -8,8 +10,8 @@ pub use api_keys::{
     API_KEY_HEADER, ApiKeyActive, ApiKeyCreated, ApiKeyInactive, ApiKeyOfAccount, ApiKeyPrincipal,
     ApiKeyPublic,
 };
+pub use google::{ExchangedCode, ExchangedUser, LoginUrl};
 pub use private::{ServiceToken, ServiceTokenRequest};
-mod account_flows;
 
 pub use account_flows::{
     AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,

@@ -66,6 +66,8 @@ pub struct Parts {
     pub(crate) outside_rate: ByNetwork,
     /// Counts of uses of API keys.
     pub(crate) key_use: KeyUse,
+    /// How often a network exchanges codes for tokens.
+    pub(crate) exchange_rate: ByNetwork,
     /// The signing keys, once loaded. Read through [`Context::signing`].
     pub(crate) signing: Loaded,
     /// The present time.
@@ -122,6 +124,7 @@ impl Context {
             outside,
             outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),
             key_use: KeyUse::default(),
+            exchange_rate: ByNetwork::per_minute(EXCHANGES_PER_MINUTE),
             signing: Loaded::default(),
             clock,
             service_keys: master_key.service_keys(),
@@ -220,6 +223,8 @@ const MOST_AGE: Duration = Duration::from_secs(1);
 const EXPIRY_PAUSE: Duration = Duration::from_mins(1);
 /// How often it is looked whether it is.
 const CURRENCY_PAUSE: Duration = Duration::from_millis(100);
+/// Exchanges of codes that one network may ask for in a minute.
+const EXCHANGES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 /// Steps of sign-ins at outside providers that one network may take in a minute.
 const TRIPS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 

@@ -68,7 +68,7 @@ describe("people with an account at a provider", { timeout: 300_000 }, () => {
       await signInAt(ada, "ada");
       assert.equal(new URL(ada.page.url()).pathname, "/", `the ${time} time`);
       await ada.page.goto("/account");
-      await ada.page.getByText("ada@example.com").first().waitFor();
+      await ada.page.locator("main").getByText("ada@example.com").first().waitFor();
       await ada.page.goto("/account/connections");
       await ada.picture(`connections-${time}`);
       await ada.page.getByRole("link", { name: "Disconnect the office" }).waitFor();
@@ -96,7 +96,7 @@ describe("people with an account at a provider", { timeout: 300_000 }, () => {
     const later = await Person.at(browser, server);
     await signInAt(later, "bob");
     await later.page.goto("/account");
-    await later.page.getByText("bob@example.com").first().waitFor();
+    await later.page.locator("main").getByText("bob@example.com").first().waitFor();
     await later.leave();
   });
 

@@ -44,6 +44,11 @@ impl From<OutsideRefusal> for Error {
                 "provider_not_believed",
                 format!("The answer of {label} did not fit this sign-in, so it was not taken. Begin it again.").into(),
             ),
+            OutsideRefusal::OnlyAtThePages => (
+                Status::FORBIDDEN,
+                "only_at_the_pages",
+                "Sign in at this server's own page; more is needed than can be asked for here.".into(),
+            ),
             OutsideRefusal::Taken => (
                 Status::CONFLICT,
                 "identity_taken",

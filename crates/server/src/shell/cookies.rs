@@ -31,7 +31,7 @@ pub(crate) fn browser_cookie(config: &Config) -> &'static str {
 
 /// How long a cookie is kept, in seconds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     /// Until the browser closes.
     Session,
     /// For some time.
@@ -47,7 +47,7 @@ pub(crate) fn known_device(config: &Config, value: &str) -> HeaderValue {
 }
 
 /// A `Set-Cookie` for all of our pages. The value must be free of separators.
-pub(super) fn set(config: &Config, name: &str, value: &str, kept: Kept) -> HeaderValue {
+pub(crate) fn set(config: &Config, name: &str, value: &str, kept: Kept) -> HeaderValue {
     let age = match kept {
         Kept::Session => String::new(),
         Kept::Seconds(seconds) => format!("; Max-Age={}", seconds.max(0)),

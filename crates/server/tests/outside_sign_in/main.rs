@@ -4,4 +4,5 @@
 mod attacks;
 mod browser;
 mod journeys;
+mod program;
 mod provider;

@@ -15,7 +15,7 @@ use super::{
 use crate::{Context, Error, config::TokenMode, random};
 
 /// What a login or refresh gives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TokenPair {
     /// The access JWT.
     pub access: SecretString,
@@ -78,9 +78,29 @@ async fn first_pair(
     new: NewSession,
     audience: Option<String>,
 ) -> Result<TokenPair, Error> {
+    let session = new.session.clone();
+    issue_pair(context, account, session, Some(new), audience).await
+}
+
+/// Gives a session that has just begun its first pair, for the default audience.
+pub(super) async fn pair_for_session(
+    context: &Context,
+    account: &Account,
+    session: &Session,
+) -> Result<TokenPair, Error> {
+    issue_pair(context, account, session.clone(), None, None).await
+}
+
+/// Issues the first pair of a session, together with the session itself when it is `new`.
+async fn issue_pair(
+    context: &Context,
+    account: &Account,
+    session: Session,
+    new: Option<NewSession>,
+    audience: Option<String>,
+) -> Result<TokenPair, Error> {
     let token = OpaqueToken::generate(OpaqueKind::Refresh, random::bytes());
     let now = context.now();
-    let session = new.session.clone();
     let record = accounts::refresh::issue(
         token.digest(),
         None,
@@ -97,7 +117,9 @@ async fn first_pair(
             if !account.is_some_and(|account| account.active) {
                 return Err(wrong_credentials());
             }
-            new.insert(change)?;
+            if let Some(new) = &new {
+                new.insert(change)?;
+            }
             Ok(change.refresh_tokens().insert(&inserted)?)
         })
         .await?;

@@ -206,7 +206,7 @@ fn without_cookie(context: &Context, mut error: IssuerError) -> IssuerError {
     error
 }
 
-fn refresh_cookie(context: &Context, value: &str, seconds: i64) -> HeaderValue {
+pub(super) fn refresh_cookie(context: &Context, value: &str, seconds: i64) -> HeaderValue {
     // Clients of all kinds hold this cookie, and many send a `Secure` one over https only, to this machine too.
     let secure = if context.config.public_url.scheme() == "https" {
         "; Secure"

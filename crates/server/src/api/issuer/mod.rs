@@ -5,6 +5,7 @@ mod api_keys;
 mod cors;
 mod dashboard;
 mod fields;
+mod google;
 mod key_set;
 mod login;
 mod private;
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> Routes {
         .merge(users::routes())
         .merge(profile::routes())
         .merge(dashboard::routes())
+        .merge(google::routes())
         .merge(account_flows::routes())
         .merge(api_keys::routes())
         .get("/.well-known/jwks.json", key_set)

@@ -5,12 +5,21 @@
 
 mod come_back;
 mod connections;
+mod external_tokens;
+mod program;
+mod target;
 mod trip;
 
 use accounts::SocialRefusal;
 
 pub use come_back::{CameBack, Joining, come_back};
 pub use connections::{Connection, connections, join, unlink, waiting};
+pub use external_tokens::renew_external_tokens;
+pub use program::{
+    BeginRefusal, ExchangeRefusal, Exchanged, ToProgram, begin_program, come_back_to_program,
+    exchange,
+};
+pub use target::TargetRefusal;
 pub use trip::{Browser, Journey, Return, begin};
 
 use crate::{Context, Error, outside::ProviderError};
@@ -37,6 +46,8 @@ pub enum OutsideRefusal {
     Account(SocialRefusal),
     /// The identity belongs to another account.
     Taken,
+    /// More is needed than a program's sign-in can ask for: a second factor, or joining the identity to an account.
+    OnlyAtThePages,
     /// Something else.
     Other(Error),
 }
