@@ -87,15 +87,26 @@ impl TestServer {
 
     /// Stops the server and starts it again on the same data and another port.
     pub async fn restart(self) -> Self {
+        self.restart_with(&[]).await
+    }
+
+    /// The same with further settings, which come before the earlier ones.
+    pub async fn restart_with(self, further: &[(&str, &str)]) -> Self {
         let Self {
             server,
             clock,
             client,
             directory,
             database,
-            settings,
+            mut settings,
         } = self;
         server.stop().await;
+        settings.retain(|(key, _)| further.iter().all(|(other, _)| key != other));
+        settings.extend(
+            further
+                .iter()
+                .map(|&(key, value)| (key.to_owned(), value.to_owned())),
+        );
         let server = Server::start_at(config(&settings).0, clock.clone())
             .await
             .expect("the server starts again");

@@ -84,12 +84,13 @@ async fn create(
     Ok((StatusCode::CREATED, no_store, Json(answer)).into_response())
 }
 
-/// The refusals of the list form are told as a single text, as all others that `Fields` has not found.
+/// What `Fields` let pass and the rule refuses concerns audiences, which clients know as a conflict.
 fn told(error: Error) -> IssuerError {
     match error.code {
         "bad_field" => IssuerError {
             status: StatusCode::CONFLICT,
-            ..IssuerError::from(error)
+            detail: error.message.into_owned().into(),
+            headers: Vec::new(),
         },
         _ => error.into(),
     }
