@@ -11,6 +11,13 @@ use server::shell::{
         Password, People, Profile, ProviderButton, SessionRow, Sessions, Setup, ShareResult,
         SignIn, SignOut, SignUp, Stage, StageState, StolenRow, Tab, Version, VersionRow, Versions,
         View, ViewState, Waiting, parse_unified,
+        Account, AccountTab, AppCard, AppHead, Authenticator, CliLogin, Confirm, ConfirmIdentity,
+        ConnectionRow, Connections, Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite,
+        InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Member, NewAccount, Notice,
+        NoticeLink, NoticeRow, Outcome, Overview, PasskeyName, PasskeyRow, Password, People,
+        Profile, ProviderButton, QrPicture, RecoveryCodes, SecondFactor, Security, SessionRow,
+        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, Tab, Version,
+        VersionRow, Versions, View, ViewState, Waiting, code_form, parse_unified,
     },
     ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
 };
@@ -247,6 +254,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             next: "/open/guestbook".into(),
             can_sign_up: true,
             reason: Some(fill.text("Then Guestbook opens.")),
+            passkeys: true,
             providers: vec![ProviderButton {
                 name: "google".into(),
                 label: fill.text("Google"),
@@ -264,6 +272,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             next: "/".into(),
             can_sign_up: false,
             reason: None,
+            passkeys: false,
             providers: Vec::new(),
         },
     );
@@ -321,10 +330,15 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         card(0, "Holiday planner", Some("grace")),
         card(6, "Reading group", Some("edsger")),
     ]);
+    let notices = fill.list(vec![NoticeRow {
+        at: ago(2 * HOUR),
+        text: fill.text("A recovery code was used to sign in from Firefox on Linux. If that was not you, change your password and make new recovery codes."),
+    }]);
     add(
         "dashboard",
         &Dashboard {
             page: flashed(Tone::Good, "Guestbook is live: version 4."),
+            notices: notices.clone(),
             total: if filling == Filling::Empty { 0 } else { 14 },
             mine,
             shared,
@@ -336,6 +350,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         "dashboard-search",
         &Dashboard {
             page: page.clone(),
+            notices: vec![],
             total: 14,
             mine: vec![],
             shared: vec![],
@@ -347,6 +362,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         "dashboard-empty",
         &Dashboard {
             page: page.clone(),
+            notices: vec![],
             total: 0,
             mine: vec![],
             shared: vec![],
@@ -626,7 +642,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         &Password {
             page: page.clone(),
             head: Account {
-                tab: AccountTab::Password,
+                tab: AccountTab::Security,
             },
             form: Password::form(
                 true,
@@ -634,6 +650,133 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
                 None,
             ),
             username: fill.text("ada"),
+        },
+    );
+    let security = Account {
+        tab: AccountTab::Security,
+    };
+    let passkey = |name: &str, synced, used: Option<i64>| PasskeyRow {
+        id: "0198f2c0-0000-7000-8000-000000000004".into(),
+        name: fill.text(name),
+        synced,
+        since: ago(40 * DAY),
+        last_used: used.map(ago),
+    };
+    add(
+        "security",
+        &Security {
+            page: page.clone(),
+            head: security,
+            notices,
+            has_password: true,
+            passkeys: fill.list(vec![
+                passkey("Chrome on Android", true, Some(2 * HOUR)),
+                passkey("Blue security key", false, None),
+            ]),
+            passkeys_work: true,
+            device: fill.text("Firefox on Linux"),
+            authenticator: Some(ago(40 * DAY)),
+            recovery_codes: 3,
+            recovery_codes_made: Some(ago(40 * DAY)),
+            asks_for_second: true,
+        },
+    );
+    add(
+        "security-plain",
+        &Security {
+            page: page.clone(),
+            head: security,
+            notices: vec![],
+            has_password: false,
+            passkeys: vec![],
+            passkeys_work: false,
+            device: fill.text("Firefox on Linux"),
+            authenticator: None,
+            recovery_codes: 0,
+            recovery_codes_made: None,
+            asks_for_second: false,
+        },
+    );
+    add(
+        "authenticator",
+        &Authenticator {
+            page: page.clone(),
+            head: security,
+            picture: QrPicture::of("otpauth://totp/localhost:ada%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=localhost").expect("it fits"),
+            secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ".into(),
+            form: code_form("Six digits.", Some("The code is wrong; type the one that the app shows now.".into()), true),
+        },
+    );
+    add(
+        "recovery-codes",
+        &RecoveryCodes {
+            page: page.clone(),
+            head: security,
+            done: "The passkey is added.".into(),
+            codes: (0..10)
+                .map(|n| format!("7k2{n}-mzqa-0x8d-w4h{n}"))
+                .collect(),
+        },
+    );
+    add(
+        "passkey-name",
+        &PasskeyName {
+            page: page.clone(),
+            head: security,
+            id: "0198f2c0-0000-7000-8000-000000000004".into(),
+            form: PasskeyName::form(&fill.text("Blue security key")),
+        },
+    );
+    add(
+        "second-factor",
+        &SecondFactor {
+            page: anonymous.clone(),
+            next: "/".into(),
+            passkey: true,
+            form: Some(code_form(
+                "The six digits that your authenticator app shows, or a recovery code.",
+                None,
+                false,
+            )),
+        },
+    );
+    add(
+        "second-factor-code",
+        &SecondFactor {
+            page: anonymous.clone(),
+            next: "/".into(),
+            passkey: false,
+            form: Some(code_form(
+                "The six digits that your authenticator app shows, or a recovery code.",
+                Some("The code is wrong; type the one that the app shows now.".into()),
+                true,
+            )),
+        },
+    );
+    add(
+        "confirm-identity",
+        &ConfirmIdentity {
+            page: page.clone(),
+            next: "/account/security".into(),
+            username: fill.text("ada"),
+            passkey: true,
+            password: Some(ConfirmIdentity::password_form(None)),
+            code: Some(code_form(
+                "From your authenticator app, or a recovery code.",
+                None,
+                false,
+            )),
+        },
+    );
+    add(
+        "confirm-nothing",
+        &ConfirmIdentity {
+            page: page.clone(),
+            next: "/account/security".into(),
+            username: fill.text("ada"),
+            passkey: false,
+            password: None,
+            code: None,
         },
     );
     let session = |device: &str, is_cli, seen, current| SessionRow {

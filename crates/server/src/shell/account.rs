@@ -100,7 +100,7 @@ fn password_page(visit: &Visit, error: Option<&Error>) -> Result<pages::Password
     Ok(pages::Password {
         page: visit.page(),
         head: Account {
-            tab: AccountTab::Password,
+            tab: AccountTab::Security,
         },
         form: pages::Password::form(true, current, new),
         username,

@@ -67,6 +67,7 @@ pub(super) async fn dashboard(
     let (mine, shared) = (cards(lists.mine, true), cards(lists.shared, false));
     let server = context.config.shell_origin();
     let page = pages::Dashboard {
+        notices: super::security::notices(&visit).await?,
         page,
         mine,
         shared,

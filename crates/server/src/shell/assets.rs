@@ -33,6 +33,7 @@ const ASSETS: &[Asset] = assets! {
     "theme.js" "text/javascript; charset=utf-8";
     "logs.js" "text/javascript; charset=utf-8";
     "frame.js" "text/javascript; charset=utf-8";
+    "passkeys.js" "text/javascript; charset=utf-8";
     "addresses.js" "text/javascript; charset=utf-8";
     "favicon.svg" "image/svg+xml";
 };

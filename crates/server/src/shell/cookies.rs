@@ -17,6 +17,8 @@ const BROWSER_COOKIE: &str = "vestibule_browser";
 const BROWSER_COOKIE_OF_HOST: &str = "__Host-vestibule_browser";
 /// An outside identity that waits to be joined to an account.
 pub(super) const JOINING_COOKIE: &str = "vestibule_joining";
+/// A challenge that a passkey is to answer.
+pub(super) const CEREMONY_COOKIE: &str = "vestibule_ceremony";
 /// The chosen colors.
 pub(super) const THEME_COOKIE: &str = "vestibule_theme";
 

@@ -259,6 +259,7 @@ fn sign_in_form(visit: &Visit, next: &Next, login: &str, message: Option<String>
         can_sign_up: visit.context.config.accounts.sign_up == SignUp::Open,
         // The name in the address is what the person typed or followed: it tells nothing about what exists.
         reason: next.opens_app().map(|slug| format!("Then {slug} opens.")),
+        passkeys: actions::factors::passkeys_work(&visit.context),
         providers: providers(visit),
     }
 }

@@ -51,6 +51,19 @@ pub(crate) async fn for_people(
             .finish();
         return go(&format!("/signin?{query}"));
     }
+    if error.code == accounts::RECENT_PROOF_REQUIRED {
+        let back = if is_navigation {
+            seen.uri
+                .path_and_query()
+                .map(|path| path.as_str().to_owned())
+        } else {
+            // What was typed is lost; the page it was typed into is asked for again.
+            came_from(&context, &seen.headers)
+        };
+        return go(&super::confirm::address(
+            back.as_deref().unwrap_or("/account/security"),
+        ));
+    }
     let caller = match super::cookies::cookie(&seen.headers, super::cookies::SESSION_COOKIE) {
         Some(token) => accounts::authenticate(&context, token)
             .await
@@ -84,6 +97,13 @@ fn under_another_name(context: &Context, request: &Request) -> Option<Response> 
         "{}{target}",
         public.origin().ascii_serialization()
     )))
+}
+
+/// The page of ours that a request came from.
+fn came_from(context: &Context, headers: &HeaderMap) -> Option<String> {
+    let from = headers.get(header::REFERER)?.to_str().ok()?;
+    let path = from.strip_prefix(&context.config.shell_origin())?;
+    path.starts_with('/').then(|| path.to_owned())
 }
 
 /// The page of an error.

@@ -6,6 +6,7 @@
 mod account;
 mod apps;
 pub mod assets;
+mod confirm;
 mod connections;
 pub(crate) mod cookies;
 pub(crate) mod device;
@@ -18,8 +19,11 @@ mod next;
 mod outside;
 pub mod page;
 pub mod pages;
+mod passkeys;
 mod people;
 mod releases;
+mod second_factor;
+mod security;
 pub mod ui;
 mod visit;
 
@@ -37,6 +41,16 @@ pub fn routes() -> Routes {
         .post("/signup", entry::sign_up)
         .get("/signin", entry::sign_in_page)
         .post("/signin", entry::sign_in)
+        .get("/signin/second-factor", second_factor::page)
+        .post("/signin/second-factor", second_factor::by_code)
+        .post("/signin/second-factor/passkey/begin", second_factor::begin)
+        .post("/signin/second-factor/passkey", second_factor::by_passkey)
+        .post("/signin/passkey/begin", second_factor::begin_alone)
+        .post("/signin/passkey", second_factor::alone)
+        .get("/confirm", confirm::page)
+        .post("/confirm", confirm::confirm)
+        .post("/confirm/passkey/begin", confirm::begin)
+        .post("/confirm/passkey", confirm::by_passkey)
         .get("/signin/{provider}", outside::leave)
         .get("/signin/{provider}/callback", outside::come_back)
         .get("/link", entry::link)
@@ -87,6 +101,41 @@ pub fn routes() -> Routes {
         .post("/account", account::change_profile)
         .get("/account/password", account::password)
         .post("/account/password", account::change_password)
+        .get("/account/security", security::security)
+        .post("/account/security/seen", security::see_notices)
+        .post("/account/security/passkeys/begin", security::begin_passkey)
+        .post("/account/security/passkeys", security::add_passkey)
+        .get(
+            "/account/security/passkeys/{passkey}/name",
+            security::passkey_name,
+        )
+        .post(
+            "/account/security/passkeys/{passkey}/name",
+            security::rename_passkey,
+        )
+        .get(
+            "/account/security/passkeys/{passkey}/remove",
+            security::ask_remove_passkey,
+        )
+        .post(
+            "/account/security/passkeys/{passkey}/remove",
+            security::remove_passkey,
+        )
+        .get("/account/security/authenticator", security::authenticator)
+        .post(
+            "/account/security/authenticator",
+            security::confirm_authenticator,
+        )
+        .get(
+            "/account/security/authenticator/remove",
+            security::ask_remove_authenticator,
+        )
+        .post(
+            "/account/security/authenticator/remove",
+            security::remove_authenticator,
+        )
+        .get("/account/security/recovery-codes", security::ask_new_codes)
+        .post("/account/security/recovery-codes", security::new_codes)
         .get("/account/sessions", account::sessions)
         .post("/account/sessions/{session}/end", account::end_session)
         .get("/account/sessions/end-all", account::ask_end_all)

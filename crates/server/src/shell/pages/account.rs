@@ -14,8 +14,8 @@ use crate::shell::{
 pub enum AccountTab {
     /// Name and addresses.
     Profile,
-    /// Change it.
-    Password,
+    /// Password, passkeys, authenticator app.
+    Security,
     /// Where one is signed in.
     Sessions,
     /// Outside identities.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::NoticeRow;
 use crate::shell::{
     assets,
     page::{Page, Theme},
@@ -17,6 +18,8 @@ const SEARCH_FROM: usize = 13;
 pub struct Dashboard {
     /// The layout.
     pub page: Page,
+    /// What happened to the account and was not seen yet.
+    pub notices: Vec<NoticeRow>,
     /// Apps that the viewer owns.
     pub mine: Vec<AppCard>,
     /// Apps of others.

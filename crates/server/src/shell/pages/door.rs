@@ -61,6 +61,8 @@ pub struct SignIn {
     pub can_sign_up: bool,
     /// Why the person has to sign in, for example to open an app.
     pub reason: Option<String>,
+    /// Browsers can keep passkeys for this server.
+    pub passkeys: bool,
     /// The outside providers that people may sign in by.
     pub providers: Vec<ProviderButton>,
 }

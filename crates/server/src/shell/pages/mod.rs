@@ -8,6 +8,7 @@ mod door;
 mod logs;
 mod notice;
 mod people;
+mod security;
 mod versions;
 mod view;
 
@@ -25,5 +26,9 @@ pub use door::{
 pub use logs::{LogKind, LogLine, Logs};
 pub use notice::{Confirm, ErrorPage, Notice, NoticeLink};
 pub use people::{Invitation, Member, Outcome, People, ShareResult};
+pub use security::{
+    Authenticator, ConfirmIdentity, NoticeRow, PasskeyName, PasskeyRow, QrPicture, RecoveryCodes,
+    SecondFactor, Security, code_form,
+};
 pub use versions::{Finding, Stage, StageState, Version, VersionRow, Versions};
 pub use view::{View, ViewState, Waiting};
