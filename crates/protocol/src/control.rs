@@ -18,6 +18,9 @@ pub struct SignIn {
     pub login: String,
     /// The password as typed.
     pub password: String,
+    /// A code of the second factor; without it an account that asks for one is refused as `second_factor_required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otp: Option<String>,
     /// What the person will see in the list of sessions, for example `vestibule on laptop`.
     pub device: String,
 }

@@ -35,6 +35,9 @@ pub struct LoginForm {
     /// The password as typed.
     #[serde(default)]
     pub password: String,
+    /// A code of the second factor, for accounts that ask for one.
+    #[serde(default)]
+    pub otp: String,
     /// The service that the tokens are asked for, when it is registered; others change nothing.
     #[serde(default)]
     pub client_id: String,

@@ -182,6 +182,21 @@ pub(crate) enum AccountCommand {
                             --role user --password-stdin"
     )]
     Create(AccountCreate),
+    /// Takes somebody's passkeys, authenticator app and recovery codes away.
+    ///
+    /// For a person who lost them: the password alone signs them in again, and they are told at their next sign-in. Make
+    /// sure first that it is they who ask.
+    #[command(after_help = "Example:\n  vestibule account reset-factors ada@example.com")]
+    ResetFactors(AccountResetFactors),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountResetFactors {
+    /// The mail address or the username.
+    #[arg(value_name = "EMAIL")]
+    pub(crate) login: String,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
 }
 
 #[derive(Debug, Args)]
@@ -271,7 +286,7 @@ pub(crate) struct Login {
     /// Email address or username; signs in by password instead of by browser.
     #[arg(long)]
     pub(crate) email: Option<String>,
-    /// Reads the password from standard input.
+    /// Reads the password from standard input; the code of a second factor may follow on the next line.
     #[arg(long, requires = "email")]
     pub(crate) password_stdin: bool,
 }

@@ -125,6 +125,9 @@ impl Client {
                 let message = format!("{}; the version that was live keeps serving", body.message);
                 return Failure::new(Code::Start, message).with_log(log);
             }
+            Ok(body) if matches!(&*body.error, "second_factor_required" | "wrong_code") => {
+                return Failure::new(code, body.message).refused_as(&body.error);
+            }
             Ok(body) => body.message,
             Err(_) => format!("{} answered {status}", self.server()),
         };

@@ -9,6 +9,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The last lines of an app's log, when they tell why.
     pub(crate) log: String,
+    /// The server's own name for its refusal; empty when it gave none.
+    pub(crate) refusal: String,
 }
 
 /// Exit codes, part of the command line's contract.
@@ -50,12 +52,20 @@ impl Failure {
             code,
             message: message.into(),
             log: String::new(),
+            refusal: String::new(),
         }
     }
 
     pub(crate) fn with_log(self, log: &str) -> Self {
         Self {
             log: log.to_owned(),
+            ..self
+        }
+    }
+
+    pub(crate) fn refused_as(self, refusal: &str) -> Self {
+        Self {
+            refusal: refusal.to_owned(),
             ..self
         }
     }

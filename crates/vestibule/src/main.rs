@@ -57,6 +57,9 @@ async fn run(arguments: Arguments, output: Output) -> Outcome {
             Command::Up(arguments) => up::run(&arguments, output).await,
             Command::Serve(serving) => serve::run(&serving, output).await,
             Command::Config(ConfigCommand::Explain(serving)) => config::explain(&serving, output),
+            Command::Account(AccountCommand::ResetFactors(arguments)) => {
+                account::reset_factors(&arguments, output).await
+            }
             Command::Account(AccountCommand::Create(arguments)) => {
                 account::create(&arguments, output).await
             }

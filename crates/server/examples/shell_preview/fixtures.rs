@@ -5,19 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use server::shell::{
     page::{Page, Theme},
     pages::{
-        Account, AccountTab, AppCard, AppHead, CliLogin, Confirm, ConnectionRow, Connections,
-        Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite, InviteNote, InvitedAs,
-        Link, LogKind, LogLine, Logs, Member, NewAccount, Notice, NoticeLink, Outcome, Overview,
-        Password, People, Profile, ProviderButton, SessionRow, Sessions, Setup, ShareResult,
-        SignIn, SignOut, SignUp, Stage, StageState, StolenRow, Tab, Version, VersionRow, Versions,
-        View, ViewState, Waiting, parse_unified,
         Account, AccountTab, AppCard, AppHead, Authenticator, CliLogin, Confirm, ConfirmIdentity,
         ConnectionRow, Connections, Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite,
         InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Member, NewAccount, Notice,
         NoticeLink, NoticeRow, Outcome, Overview, PasskeyName, PasskeyRow, Password, People,
         Profile, ProviderButton, QrPicture, RecoveryCodes, SecondFactor, Security, SessionRow,
-        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, Tab, Version,
-        VersionRow, Versions, View, ViewState, Waiting, code_form, parse_unified,
+        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, StolenRow, Tab,
+        Version, VersionRow, Versions, View, ViewState, Waiting, code_form, parse_unified,
     },
     ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
 };

@@ -30,7 +30,7 @@ async fn sign_in(
     let credentials = Credentials {
         login: body.login,
         password: SecretString::new(body.password),
-        otp: None,
+        otp: body.otp.map(SecretString::new),
         peer,
         device: known_device(&headers),
     };

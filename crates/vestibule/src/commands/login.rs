@@ -48,17 +48,36 @@ async fn by_password(
     from_stdin: bool,
     output: Output,
 ) -> Result<SignedIn, Failure> {
-    let password = password(from_stdin, output)?;
-    client
-        .post(
-            "/v1/session",
-            &SignIn {
-                login: login.to_owned(),
-                password,
-                device: device(),
-            },
-        )
-        .await
+    let typed = password(from_stdin, output)?;
+    // Whoever pipes the password in may send a code of the second factor on the line after it.
+    let (password, code) = match typed.split_once('\n') {
+        Some((password, code)) if from_stdin => (password.to_owned(), Some(code.to_owned())),
+        _ => (typed, None),
+    };
+    let mut attempt = SignIn {
+        login: login.to_owned(),
+        password: password.strip_suffix('\r').unwrap_or(&password).to_owned(),
+        otp: code,
+        device: device(),
+    };
+    match client.post("/v1/session", &attempt).await {
+        Err(refused) if refused.refusal == "second_factor_required" && !from_stdin => {
+            attempt.otp = Some(ask_unseen("Code of your second factor: ", output)?);
+            client.post("/v1/session", &attempt).await
+        }
+        answer => answer,
+    }
+}
+
+fn ask_unseen(question: &str, output: Output) -> Result<String, Failure> {
+    if !output.is_interactive() {
+        return Err(Failure::usage(
+            "nobody to ask; pipe the password and, on the next line, the code in with --password-stdin",
+        ));
+    }
+    let terminal = console::Term::stderr();
+    terminal.write_str(question)?;
+    Ok(terminal.read_secure_line()?)
 }
 
 /// Reads a password: one line of standard input, or typed unseen on the terminal.

@@ -61,7 +61,7 @@ async fn login(
     let credentials = Credentials {
         login: form.username,
         password: SecretString::new(form.password),
-        otp: None,
+        otp: Some(SecretString::new(form.otp)),
         peer,
         device: browser.clone(),
     };
@@ -73,6 +73,12 @@ async fn login(
                 StatusCode::BAD_REQUEST,
                 "Invalid credentials or inactive user",
             ),
+            actions::factors::SECOND_FACTOR_REQUIRED => {
+                IssuerError::new(StatusCode::BAD_REQUEST, "Second factor required")
+            }
+            actions::factors::WRONG_CODE => {
+                IssuerError::new(StatusCode::BAD_REQUEST, "Invalid second factor")
+            }
             "email_unverified" => IssuerError::new(StatusCode::FORBIDDEN, "email_unverified"),
             _ => IssuerError::from(error),
         })?;

@@ -30,7 +30,7 @@ pub use notices::{NoticeKind, list_notices, see_notices, tell};
 pub use passkeys::{
     Challenge, Registered, begin_passkey, finish_passkey, remove_passkey, rename_passkey,
 };
-pub use reset::{reset_factors, reset_factors_of};
+pub use reset::{reset_by_operator, reset_factors, reset_factors_of};
 pub use second_step::{
     Asked, SECOND_FACTOR_REQUIRED, begin_second_step_by_passkey, begin_sign_in_by_passkey,
     find_second_step, second_step_by_code, second_step_by_passkey, sign_in_by_passkey,

@@ -1,6 +1,6 @@
 //! Taking somebody's factors away, for a person who lost them.
 
-use accounts::Actor;
+use accounts::{Account, Actor};
 use ids::AccountId;
 use serde_json::json;
 use storage::EventKind;
@@ -42,4 +42,16 @@ pub async fn reset_factors_of(
 ) -> Result<(), Error> {
     require_recent_proof(caller, context.now())?;
     reset_factors(context, Actor::of(&caller.account), id).await
+}
+
+/// The same by whoever runs the server, for the account of an address or a username.
+pub async fn reset_by_operator(context: &Context, login: &str) -> Result<Account, Error> {
+    let login = login.trim().to_lowercase();
+    let found = context
+        .storage
+        .read(move |tx| tx.accounts().find_by_login(&login))
+        .await?;
+    let account = found.ok_or_else(Error::not_found)?;
+    reset_factors(context, Actor::Operator, account.id).await?;
+    Ok(account)
 }
