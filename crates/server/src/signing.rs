@@ -10,13 +10,16 @@ use std::{
 };
 
 use bytes::Bytes;
+use secret::{Secret, SecretString};
 use sha2::{Digest as _, Sha256};
 use token::{
     Algorithm, KeySet, SigningKey, VerifyingKey,
     rotation::{KeyLife, KeyState, Ring, Rules, Wish},
 };
 
-use crate::{Context, Error, actions::signing_keys, caches::PATIENCE, random};
+use crate::{
+    Context, Error, actions::signing_keys, caches::PATIENCE, config::AccessSecret, random,
+};
 
 /// What signs now, and what verifies.
 #[derive(Debug)]
@@ -128,10 +131,27 @@ impl Context {
 
     /// What the settings ask of the keys.
     pub(crate) fn rotation_wish(&self) -> Wish {
+        let algorithm = self.config.issuer.algorithm.algorithm();
+        let kid = self.given_secret(algorithm).map(|secret| {
+            // Names the secret without telling anything of it.
+            let key = self.master_key.mac_key("access-secret");
+            let mut kid = key.sign_hex(&[secret.expose().as_bytes()]);
+            kid.truncate(16);
+            kid
+        });
         Wish {
-            algorithm: self.config.issuer.algorithm.algorithm(),
+            algorithm,
+            kid,
             rotate_every: self.config.issuer.key_rotation.every(),
         }
+    }
+
+    /// The secret that services verify HS256 tokens with, if the settings give one.
+    fn given_secret(&self, algorithm: Algorithm) -> Option<&SecretString> {
+        let given = self.config.issuer.access_secret.as_ref();
+        given
+            .map(AccessSecret::text)
+            .filter(|_| algorithm == Algorithm::Hs256)
     }
 
     /// How long the tokens live that are signed here.
@@ -225,7 +245,7 @@ fn open(context: &Context, record: &storage::SigningKey) -> Result<SigningKey, E
 pub(crate) struct Made(pub(crate) storage::SigningKey);
 
 impl Made {
-    /// Makes a new key. An RSA key takes a while: not on the threads that serve requests.
+    /// Makes a new key, or takes the one that the settings give. An RSA key takes a while: not on the threads that serve requests.
     pub(crate) async fn new(context: &Context, algorithm: Algorithm) -> Result<Self, Error> {
         let failed = |cause| {
             Error::internal(&SigningError::Key {
@@ -233,6 +253,11 @@ impl Made {
                 cause,
             })
         };
+        if let Some(secret) = context.given_secret(algorithm) {
+            let bytes = Secret::new(secret.expose().as_bytes().to_vec());
+            let key = SigningKey::from_bytes(algorithm, &bytes).map_err(failed)?;
+            return Self::seal(context, &key);
+        }
         let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
             .await
             .map_err(|_| failed(token::KeyError::Library))?
@@ -244,7 +269,9 @@ impl Made {
     pub(crate) fn seal(context: &Context, key: &SigningKey) -> Result<Self, Error> {
         let kid = key
             .kid()
-            .map_or_else(|| hex::encode(random::bytes::<8>()), str::to_owned);
+            .map(str::to_owned)
+            .or_else(|| context.rotation_wish().kid)
+            .unwrap_or_else(|| hex::encode(random::bytes::<8>()));
         let bytes = key.to_bytes().map_err(|cause| {
             Error::internal(&SigningError::Key {
                 kid: kid.clone(),

@@ -9,7 +9,7 @@ use server::actions::{
 };
 use storage::{DatabaseUrl, testing::TestDatabase};
 use testkit::{Answer, Person, TestServer};
-use token::{KeySet, rotation::KeyState};
+use token::{Algorithm, KeySet, VerifyingKey, rotation::KeyState};
 
 const SET: &str = "/user/.well-known/jwks.json";
 /// Said, since a server that starts again listens on another port.
@@ -262,6 +262,48 @@ async fn a_secret_key_is_published_nowhere_and_named_in_no_token() {
     assert_eq!(header(&third)["alg"], "RS256");
     assert!(is_good(&server, &first).await && is_good(&server, &third).await);
     assert_eq!(kids(&set(&server).await), [kid(&third)]);
+}
+
+#[tokio::test]
+async fn services_that_share_a_secret_verify_with_it_and_another_one_is_reached_by_a_rotation() {
+    let secret = |text: &str| {
+        KeySet::new([VerifyingKey::from_secret(&text.as_bytes().to_vec().into()).unwrap()])
+    };
+    let verifies = |text: &str, token: &str| {
+        token::verify_payload(token, &secret(text), &[Algorithm::Hs256]).is_ok()
+    };
+    let (first, second) = (
+        "Access-Secret_Key-0123456789-abcdefXYZ!",
+        "Another-Secret_Key-0123456789-abcdefXY!",
+    );
+    let given = |text| {
+        [
+            ISSUER,
+            ("issuer.algorithm", "HS256"),
+            ("issuer.access_secret", text),
+        ]
+    };
+    let server = TestServer::start_with(&given(first)).await;
+    let ada = server.person("ada").await;
+    let old = server.access_token(&ada).await;
+    assert_eq!(header(&old), json!({ "alg": "HS256", "typ": "JWT" }));
+    assert!(verifies(first, &old) && !verifies(second, &old) && is_good(&server, &old).await);
+    assert_eq!(set(&server).await, json!({ "keys": [] }));
+    let planned = signing_keys::plan(server.context(), false)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        planned.code, "key_known",
+        "there is no other secret to go on to"
+    );
+    let server = server.restart_with(&given(second)).await;
+    signing_keys::tend(server.context()).await.unwrap();
+    assert!(verifies(first, &server.access_token(&ada).await));
+    server.clock().advance(seconds(10));
+    signing_keys::tend(server.context()).await.unwrap();
+    let new = server.access_token(&ada).await;
+    assert!(verifies(second, &new) && !verifies(first, &new));
+    assert!(is_good(&server, &old).await && is_good(&server, &new).await);
 }
 
 #[tokio::test]

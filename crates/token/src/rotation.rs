@@ -179,10 +179,12 @@ pub enum Refusal {
 }
 
 /// What an operator's settings ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// What tokens shall be signed with.
     pub algorithm: Algorithm,
+    /// The one key that shall sign them, when there is no choice. It is not rotated by age.
+    pub kid: Option<String>,
     /// How long one key signs; `None` for as long as nobody rotates.
     pub rotate_every: Option<Duration>,
 }
@@ -323,13 +325,14 @@ impl Ring {
     /// Does what is due without being told: lets keys go whose tokens have ended, takes back a planned key that would
     /// sign with another algorithm than wished, switches to a next key whose time has come. Says which key is wanted
     /// besides.
-    pub fn tend(&mut self, rules: Rules, wish: Wish, now: Timestamp) -> Wanted {
+    pub fn tend(&mut self, rules: Rules, wish: &Wish, now: Timestamp) -> Wanted {
         self.0
             .retain(|key| rules.gone_from(key).is_none_or(|gone| now < gone));
-        if self
-            .next()
-            .is_some_and(|next| next.algorithm != wish.algorithm)
-        {
+        let is_unwished = |key: &KeyLife| {
+            let other = |kid: &String| *kid != key.kid;
+            key.algorithm != wish.algorithm || wish.kid.as_ref().is_some_and(other)
+        };
+        if self.next().is_some_and(is_unwished) {
             self.0.retain(|key| key.state != KeyState::Next);
         }
         let Some(current) = self.current() else {
@@ -337,10 +340,10 @@ impl Ring {
         };
         let is_old = |age: Duration| {
             let since = current.current_at.unwrap_or(current.created_at);
-            wish.rotate_every
-                .is_some_and(|every| now >= after(since, every.saturating_sub(age)))
+            let every = wish.rotate_every.filter(|_| wish.kid.is_none());
+            every.is_some_and(|every| now >= after(since, every.saturating_sub(age)))
         };
-        let is_unwished = current.algorithm != wish.algorithm;
+        let is_unwished = is_unwished(current);
         let due = is_unwished || is_old(Duration::ZERO);
         let soon = is_unwished || is_old(rules.cache_life + LAG);
         match self.next() {
@@ -441,6 +444,7 @@ mod tests {
     fn wish(algorithm: Algorithm) -> Wish {
         Wish {
             algorithm,
+            kid: None,
             rotate_every: None,
         }
     }
@@ -475,9 +479,9 @@ mod tests {
         let gone = at(400 + 1800 + 20);
         let refused = ring.retire("a", RULES, at(2219));
         assert!(matches!(refused, Err(Refusal::TokensLive { until, .. }) if until == gone));
-        ring.tend(RULES, wish(Algorithm::Rs256), at(2219));
+        ring.tend(RULES, &wish(Algorithm::Rs256), at(2219));
         assert!(ring.find("a").is_some());
-        ring.tend(RULES, wish(Algorithm::Rs256), gone);
+        ring.tend(RULES, &wish(Algorithm::Rs256), gone);
         assert_eq!(states(&ring), [("b", KeyState::Current)]);
     }
 
@@ -523,18 +527,39 @@ mod tests {
     fn another_algorithm_in_the_settings_is_a_rotation_by_itself() {
         let mut ring = started();
         let es256 = wish(Algorithm::Es256);
-        assert_eq!(ring.tend(RULES, es256, at(1)), Wanted::Next);
+        assert_eq!(ring.tend(RULES, &es256, at(1)), Wanted::Next);
         ring.plan(KeyLife::next("b".into(), Algorithm::Es256, true, at(1)))
             .expect("plan");
-        assert_eq!(ring.tend(RULES, es256, at(2)), Wanted::Nothing);
+        assert_eq!(ring.tend(RULES, &es256, at(2)), Wanted::Nothing);
         assert_eq!(ring.current().map(|key| key.kid.as_str()), Some("a"));
-        ring.tend(RULES, es256, at(311));
+        ring.tend(RULES, &es256, at(311));
         assert_eq!(ring.current().map(|key| key.kid.as_str()), Some("b"));
         // Changed back before the switch: the planned key is taken back, it never signed.
         ring.plan(key("c", Algorithm::Rs256, at(400)))
             .expect("plan");
-        assert_eq!(ring.tend(RULES, es256, at(401)), Wanted::Nothing);
+        assert_eq!(ring.tend(RULES, &es256, at(401)), Wanted::Nothing);
         assert!(ring.next().is_none());
+    }
+
+    #[test]
+    fn a_given_key_takes_over_and_is_not_rotated_by_age() {
+        let mut ring = started();
+        let given = Wish {
+            algorithm: Algorithm::Hs256,
+            kid: Some("given".into()),
+            rotate_every: Some(Duration::from_hours(1)),
+        };
+        assert_eq!(ring.tend(RULES, &given, at(1)), Wanted::Next);
+        let key = KeyLife::next("given".into(), Algorithm::Hs256, true, at(1));
+        ring.plan(key).expect("plan");
+        ring.tend(RULES, &given, at(11));
+        assert_eq!(ring.current().map(|key| key.kid.as_str()), Some("given"));
+        assert_eq!(ring.tend(RULES, &given, at(100_000)), Wanted::Nothing);
+        let other = Wish {
+            kid: Some("other".into()),
+            ..given
+        };
+        assert_eq!(ring.tend(RULES, &other, at(100_000)), Wanted::Next);
     }
 
     #[test]
@@ -542,11 +567,12 @@ mod tests {
         let mut ring = started();
         let monthly = Wish {
             algorithm: Algorithm::Rs256,
+            kid: None,
             rotate_every: Some(Duration::from_hours(30 * 24)),
         };
         let month = 30 * 24 * 3600;
-        assert_eq!(ring.tend(RULES, monthly, at(month - 311)), Wanted::Nothing);
-        assert_eq!(ring.tend(RULES, monthly, at(month - 310)), Wanted::Next);
+        assert_eq!(ring.tend(RULES, &monthly, at(month - 311)), Wanted::Nothing);
+        assert_eq!(ring.tend(RULES, &monthly, at(month - 310)), Wanted::Next);
         ring.plan(KeyLife::next(
             "b".into(),
             Algorithm::Rs256,
@@ -554,8 +580,11 @@ mod tests {
             at(month - 310),
         ))
         .expect("plan");
-        ring.tend(RULES, monthly, at(month));
+        ring.tend(RULES, &monthly, at(month));
         assert_eq!(ring.current().map(|key| key.kid.as_str()), Some("b"));
-        assert_eq!(Ring::default().tend(RULES, monthly, at(0)), Wanted::Current);
+        assert_eq!(
+            Ring::default().tend(RULES, &monthly, at(0)),
+            Wanted::Current
+        );
     }
 }

@@ -97,9 +97,10 @@ impl Issuer {
             Step::Tend { rotate_every } => {
                 let wish = Wish {
                     algorithm: Algorithm::Rs256,
+                    kid: None,
                     rotate_every: rotate_every.map(Duration::from_secs),
                 };
-                if ring.tend(RULES, wish, self.now) == token::rotation::Wanted::Next {
+                if ring.tend(RULES, &wish, self.now) == token::rotation::Wanted::Next {
                     ring.plan(self.key(true)).expect("there is none");
                 }
             }

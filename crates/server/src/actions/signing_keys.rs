@@ -130,7 +130,7 @@ pub async fn tend(context: &Context) -> Result<(), Error> {
     let records = context.storage.read(|tx| tx.keys().list()).await?;
     let ring = Ring::new(records.into_iter().map(|record| record.life).collect());
     let mut tended = ring.clone();
-    let made = match tended.tend(rules, wish, now) {
+    let made = match tended.tend(rules, &wish, now) {
         // The first key is made when it is needed.
         Wanted::Current => return Ok(()),
         Wanted::Next => Some(Made::new(context, wish.algorithm).await?),
@@ -139,7 +139,7 @@ pub async fn tend(context: &Context) -> Result<(), Error> {
     };
     change(context, made, move |ring, made, now| {
         // Decided anew: another server may have done it meanwhile.
-        if let (Wanted::Next, Some(made)) = (ring.tend(rules, wish, now), made) {
+        if let (Wanted::Next, Some(made)) = (ring.tend(rules, &wish, now), made) {
             ring.plan(KeyLife {
                 switches_itself: true,
                 ..made

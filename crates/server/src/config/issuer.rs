@@ -25,6 +25,9 @@ section! {
         /// What signs access tokens: `RS256`, `ES256` or `HS256`. A change takes effect by a rotation: a key for it is
         /// published, and signs when every service can know it. Services must be set to the same algorithm.
         "issuer.algorithm" algorithm: TokenAlgorithm = "RS256",
+        /// The secret that HS256 tokens are signed with, for services that verify them with the same one: at least 32
+        /// bytes. When left out, the server makes one that nobody else can know. Means nothing for RS256 and ES256.
+        "issuer.access_secret" access_secret: Option<AccessSecret>,
         /// How long services (and caches before them) may keep the key set, sent as `max-age`. A new key is published
         /// for this long before it signs, so it must not be shorter than any service's own setting.
         "issuer.key_cache_life" key_cache_life: Span = "5m",
@@ -150,5 +153,25 @@ impl Value for KeyRotation {
         }
         let span = Span::read(text)?;
         (span.duration() >= Duration::from_hours(1)).then_some(Self(Some(span)))
+    }
+}
+
+/// A secret that is long enough to sign with (RFC 7518 §3.2).
+#[derive(Debug, Clone)]
+pub struct AccessSecret(SecretString);
+
+impl AccessSecret {
+    /// The secret's text; its UTF-8 bytes are the key.
+    pub const fn text(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+impl Value for AccessSecret {
+    const EXPECTED: &'static str = "a secret text of at least 32 bytes";
+    const SECRET: bool = true;
+
+    fn read(text: &str) -> Option<Self> {
+        (text.len() >= 32).then(|| Self(SecretString::new(text.to_owned())))
     }
 }

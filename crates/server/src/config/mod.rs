@@ -26,7 +26,7 @@ pub use api_keys::ApiKeys;
 pub use apps::Apps;
 pub use database::Database;
 pub use explain::{Explained, reference_page};
-pub use issuer::{Issuer, Origins, TokenAlgorithm, TokenMode};
+pub use issuer::{AccessSecret, Issuer, KeyRotation, Origins, TokenAlgorithm, TokenMode};
 pub use keys::Keys;
 pub use kv::Kv;
 pub use log::{Log, LogFormat, LogLevel};
