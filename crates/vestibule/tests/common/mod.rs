@@ -20,6 +20,7 @@ pub(crate) const PASSWORD: &str = "a passphrase, quite long";
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     server: Option<Running>,
+    settings: Vec<(&'static str, &'static str)>,
     /// The shell's address.
     pub(crate) address: String,
     /// What `VESTIBULE_TOKEN` is set to.
@@ -117,6 +118,7 @@ impl Site {
         Self {
             folder,
             server: None,
+            settings: Vec::new(),
             address: String::new(),
             token: None,
         }
@@ -127,6 +129,7 @@ impl Site {
         Self {
             folder: tempfile::tempdir().unwrap(),
             server: None,
+            settings: Vec::new(),
             address: String::new(),
             token: None,
         }
@@ -145,6 +148,11 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// Sets an environment variable of all later commands.
+    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
+        self.settings.push((name, value));
+    }
+
     /// A command with this site's settings and nobody else's.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
@@ -160,6 +168,7 @@ impl Site {
             .env("VESTIBULE_ACCOUNTS__ARGON2_PASSES", "1")
             .env("VESTIBULE_SERVER__ADMIN_LISTEN", "off")
             .stdin(Stdio::null());
+        command.envs(self.settings.iter().copied());
         if !self.address.is_empty() {
             command.env("VESTIBULE_SERVER", &self.address);
         }
