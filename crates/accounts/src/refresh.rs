@@ -71,11 +71,11 @@ pub fn redeem(
 /// broke, between the commit and the answer. Its holder then has nothing else, and is given the same successor again;
 /// one that was answered holds the successor already, so a second holder is refused.
 ///
-/// `is_answered` is whether the answer is known to have gone out. A server that does not know (it was started since, or
-/// another one answered) gives the successor again: both holders then have the same one token, and whoever uses it
-/// second is noticed like any other.
-pub fn is_answer_lost(twin: &RefreshToken, is_answered: bool, now: Timestamp) -> bool {
-    !is_answered
+/// `is_answered_here` is whether this server remembers that the answer went out; the record may say so too. When that
+/// was lost as well, both holders have the same one token, and whoever uses it second is noticed like any other.
+pub fn is_answer_lost(twin: &RefreshToken, is_answered_here: bool, now: Timestamp) -> bool {
+    !is_answered_here
+        && !twin.answered
         && twin
             .used
             .is_some_and(|(at, _)| now <= lifetime::after(at, LOST_ANSWER_PATIENCE))
@@ -103,6 +103,7 @@ pub fn issue(
         issued_at: now,
         expires_at: lifetime::after(now, idle).min(session.expires_at),
         used: None,
+        answered: false,
         access,
     }
 }

@@ -93,6 +93,8 @@ pub struct RefreshToken {
     pub expires_at: Timestamp,
     /// When it was first exchanged, and the digest of what it was exchanged for.
     pub used: Option<(Timestamp, [u8; 32])>,
+    /// The answer to that exchange is known to have gone out. Noted a moment after, so a crash may leave it out.
+    pub answered: bool,
     /// The access token that was issued with it.
     pub access: PairedAccess,
 }

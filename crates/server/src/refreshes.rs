@@ -14,17 +14,22 @@ use moka::sync::Cache;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
-use crate::{Error, config};
+use crate::{Context, Error, config};
 
 /// Requests with one token wait for each other; two different ones do so by accident only, and rarely.
 const TURNS: usize = 4096;
 /// Places for answers and for counts; the oldest are dropped first.
 const PLACES: usize = 200_000;
+/// For how long answers are gathered before they are noted, and how many are noted by one statement.
+const NOTE_PAUSE: Duration = Duration::from_millis(20);
+const MOST_NOTED: usize = 256;
 
 /// What this server remembers of refreshes.
 pub(crate) struct Refreshes {
     turns: Vec<tokio::sync::Mutex<()>>,
     answered: Cache<[u8; 32], ()>,
+    /// Answers that are not noted in the database yet.
+    unnoted: Mutex<Vec<[u8; 32]>>,
     attempts: Mutex<Attempts>,
 }
 
@@ -43,6 +48,7 @@ impl Refreshes {
                 .max_capacity(PLACES as u64)
                 .time_to_live(LOST_ANSWER_PATIENCE + Duration::from_mins(1))
                 .build(),
+            unnoted: Mutex::new(Vec::new()),
             attempts: Mutex::new(Attempts::new(
                 u32::try_from(settings.refresh_attempts.get()).unwrap_or(u32::MAX),
                 settings.refresh_window.duration(),
@@ -59,6 +65,10 @@ impl Refreshes {
             digest,
             _held: self.turns[place].lock().await,
         }
+    }
+
+    fn unnoted(&self) -> std::sync::MutexGuard<'_, Vec<[u8; 32]>> {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts an attempt of a session or account, or says how long to wait.
@@ -80,8 +90,27 @@ impl Turn<'_> {
         self.refreshes.answered.contains_key(&self.digest)
     }
 
-    /// Notes that the answer goes out now.
-    pub(crate) fn answered(self) {
+    /// Notes that the answer goes out now: here at once, and soon, many together, for other servers and later starts.
+    pub(crate) fn answered(self, context: &Context) {
         self.refreshes.answered.insert(self.digest, ());
+        let mut unnoted = self.refreshes.unnoted();
+        unnoted.push(self.digest);
+        if unnoted.len() == 1 {
+            let context = context.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(NOTE_PAUSE).await;
+                let answered = std::mem::take(&mut *context.refreshes.unnoted());
+                for some in answered.chunks(MOST_NOTED) {
+                    let some = some.to_vec();
+                    let noted = context
+                        .storage
+                        .write(move |tx| tx.refresh_tokens().mark_answered(&some));
+                    // Without the note an answer counts as lost, and may be asked for once more.
+                    if let Err(error) = noted.await {
+                        tracing::debug!(%error, "could not note which refreshes were answered");
+                    }
+                }
+            });
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The schema and how it came about: an append-only list, applied at start under a lock.
 
+mod answered_refreshes;
 mod api_keys;
 mod event_readers;
 mod first;
@@ -38,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     event_readers::migration,
     second_factors::migration,
     token_pairs::migration,
+    answered_refreshes::migration,
 ];
 
 /// The newest schema version this program knows.

@@ -11,7 +11,7 @@ use super::{changed, digest, is, millis, number, optional_millis};
 use crate::{Error, Tx, row::Row};
 
 const TABLE: &str = "refresh_token";
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "digest",
     "session",
     "parent",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 11] = [
     "generation",
     "access_expires_at",
     "audience",
+    "answered",
 ];
 
 /// The refresh tokens. They go with their session.
@@ -44,6 +45,7 @@ impl RefreshTokens<'_> {
             number(token.access.generation),
             millis(token.access.expires_at),
             token.access.audience.as_deref().into(),
+            i64::from(token.answered).into(),
         ];
         self.0.insert(TABLE, COLUMNS, values)
     }
@@ -107,6 +109,16 @@ impl RefreshTokens<'_> {
         Ok(first.flatten())
     }
 
+    /// Notes that the answers to the exchanges of these tokens went out.
+    pub fn mark_answered(&mut self, tokens: &[[u8; 32]]) -> Result<(), Error> {
+        let mut update = Query::update();
+        update
+            .table(TABLE)
+            .value("answered", 1_i64)
+            .and_where(Expr::col("digest").is_in(tokens.iter().map(|token| token.to_vec())));
+        self.0.execute(&update).map(drop)
+    }
+
     /// Puts another access token in the place of a pair's one. An unknown pair is [`Error::NotFound`].
     pub fn renew_access(&mut self, token: [u8; 32], access: &PairedAccess) -> Result<(), Error> {
         let rows = self.0.update(
@@ -157,18 +169,23 @@ impl RefreshTokens<'_> {
 
 fn read(row: &Row<'_>) -> Result<RefreshToken, Error> {
     let mut cells = row.cells(TABLE, &COLUMNS);
-    Ok(RefreshToken {
+    let token = RefreshToken {
         digest: cells.digest()?,
         session: SessionId::from_uuid(cells.uuid()?),
         parent: cells.optional_digest()?,
         issued_at: cells.time()?,
         expires_at: cells.time()?,
         used: cells.optional_time()?.zip(cells.optional_digest()?),
+        answered: false,
         access: PairedAccess {
             jti: cells.optional_uuid()?.unwrap_or_default(),
             generation: cells.u64()?,
             expires_at: cells.time()?,
             audience: cells.optional_text()?,
         },
+    };
+    Ok(RefreshToken {
+        answered: cells.u32()? != 0,
+        ..token
     })
 }

@@ -122,6 +122,7 @@ on_both_engines! {
             issued_at: t0(),
             expires_at: later(60),
             used: None,
+            answered: false,
             access: access(3),
         };
         let stored = token.clone();
@@ -167,6 +168,7 @@ on_both_engines! {
             issued_at: t0(),
             expires_at: later(60),
             used: None,
+            answered: false,
             access: access(jti),
         };
         storage
@@ -181,6 +183,9 @@ on_both_engines! {
         assert_eq!(of(5).await, Ok(Some(issued)));
         assert_eq!(of(6).await, Ok(None));
         storage.write(|tx| tx.refresh_tokens().mark_used([1; 32], later(9), [2; 32])).await.unwrap();
+        storage.write(|tx| tx.refresh_tokens().mark_answered(&[[1; 32], [9; 32]])).await.unwrap();
+        let found = storage.read(|tx| tx.refresh_tokens().find([1; 32])).await.unwrap().unwrap();
+        assert!(found.answered && found.used.is_some());
         issued.superseded_at = Some(later(9));
         assert_eq!(of(5).await, Ok(Some(issued)));
         let twice = storage.write(move |tx| tx.refresh_tokens().insert(&pair(4, 5))).await;
@@ -199,6 +204,7 @@ on_both_engines! {
             issued_at: t0(),
             expires_at: later(60),
             used: None,
+            answered: false,
             access: access(digest.into()),
         };
         storage

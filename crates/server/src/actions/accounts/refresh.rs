@@ -72,7 +72,7 @@ pub async fn refresh(
         context.caches.keep_issued(jti, issued, now);
     }
     let access = sign(context, &account, &grounds, &record.access).await?;
-    turn.answered();
+    turn.answered(context);
     Ok(Ok(TokenPair {
         access,
         refresh: successor_of(context, &token).reveal(),
