@@ -15,10 +15,13 @@ pub(super) const APP: &str = "xtask/bench_app";
 const SLUG: &str = "bench";
 
 /// Settings of the issuer: a secret of services, and limits that the bench's one address does not reach.
-const ISSUER: [(&str, &str); 1] = [(
-    "VESTIBULE_ISSUER__PRIVATE_API_SECRET",
-    issuer::PRIVATE_API_SECRET,
-)];
+const ISSUER: [(&str, &str); 2] = [
+    (
+        "VESTIBULE_ISSUER__PRIVATE_API_SECRET",
+        issuer::PRIVATE_API_SECRET,
+    ),
+    ("VESTIBULE_ISSUER__REFRESH_ATTEMPTS", "1000000"),
+];
 
 /// Whose apps they are.
 pub(super) struct Owner {
