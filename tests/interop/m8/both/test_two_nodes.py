@@ -80,10 +80,11 @@ def test_parallel_refreshes_at_two_nodes_sign_nobody_out(nodes: Nodes) -> None:
         with ThreadPoolExecutor(4) as pool:
             both = (nodes.here, nodes.there) * 2
             answers = list(pool.map(lambda node, token=held.refresh: node.try_refresh(token), both))
-        won = [answer for answer in answers if answer.status_code == 200]
-        assert len(won) == 1, [answer.text for answer in answers]
-        held = signed_in(won[0])
-        assert nodes.service.status("/me", held) == 200
+        won = [signed_in(answer) for answer in answers if answer.status_code == 200]
+        # A node that did not see the other's answer may give it once more: there is but one successor.
+        assert len({pair.refresh for pair in won}) == 1, [answer.text for answer in answers]
+        for held in won:
+            assert nodes.service.status("/me", held) == 200
 
 
 def test_the_key_set_is_the_same(nodes: Nodes) -> None:
