@@ -4,6 +4,7 @@ mod account_flows;
 mod api_keys;
 mod google;
 mod private;
+mod requests;
 mod users;
 
 pub use api_keys::{
@@ -16,9 +17,10 @@ pub use private::{ServiceToken, ServiceTokenRequest};
 pub use account_flows::{
     AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,
 };
+pub use requests::{ExternalTokens, NewUser, PasswordUpdate, ProfileUpdate, SignUp, UserUpdate};
 pub use users::{
-    Activity, Listed, Message, ModelActivity, ProfileUpdated, SessionPublic, UserPublic,
-    UsersActivity,
+    Activity, Contract, Listed, Message, ModelActivity, ProfileUpdated, ServiceMeta, SessionPublic,
+    Status, UserPublic, UsersActivity,
 };
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,7 @@ pub const REFRESH_COOKIE: &str = "refresh_token";
 
 /// `POST /user/login/access-token`, a form (RFC 6749 §4.3.2; the other fields of that request are ignored).
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoginForm {
     /// Email address or username.
     #[serde(default)]
@@ -45,6 +48,7 @@ pub struct LoginForm {
 
 /// The answer to a login or refresh. The refresh token is in a cookie, never in the body.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccessToken {
     /// The access JWT.
     pub access_token: String,
@@ -54,6 +58,7 @@ pub struct AccessToken {
 
 /// The answer to a deed that gives nothing else back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Done {
     /// Always true.
     pub success: bool,
@@ -63,6 +68,7 @@ pub struct Done {
 
 /// The body of every refused request under `/user`, except 422.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Detail {
     /// For people; some clients compare it.
     pub detail: String,
@@ -70,6 +76,7 @@ pub struct Detail {
 
 /// The body of 422 under `/user`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Invalid {
     /// One entry for each wrong field.
     pub detail: Vec<InvalidField>,
@@ -77,6 +84,7 @@ pub struct Invalid {
 
 /// One wrong field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvalidField {
     /// A kind of mistake, for example `missing`.
     #[serde(rename = "type")]

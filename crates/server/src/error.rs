@@ -285,11 +285,11 @@ impl IssuerError {
 
     /// 422: a field of the body holds what it cannot hold. What it holds is not repeated.
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
-        Self::invalid_fields(vec![invalid_field(field, "value_error", problem.into())])
+        Self::invalid_fields(&[invalid_field(field, "value_error", problem.into())])
     }
 
     /// 422: each of these fields is wrong.
-    pub fn invalid_fields(fields: Vec<InvalidField>) -> Self {
+    pub fn invalid_fields(fields: &[InvalidField]) -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             detail: serde_json::json!(fields),
@@ -300,7 +300,8 @@ impl IssuerError {
     /// 422: fields of the form are missing or empty.
     pub fn missing_fields(fields: &[&str]) -> Self {
         let missing = |field: &&str| invalid_field(field, "missing", "Field required".to_owned());
-        Self::invalid_fields(fields.iter().map(missing).collect())
+        let fields: Vec<_> = fields.iter().map(missing).collect();
+        Self::invalid_fields(&fields)
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An account. Closed: no further field may appear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserPublic {
     /// UUID.
     pub id: String,
@@ -33,6 +34,7 @@ pub struct UserPublic {
 
 /// A part of a list, and how long the whole of it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Listed<T> {
     /// The part.
     pub data: Vec<T>,
@@ -42,6 +44,7 @@ pub struct Listed<T> {
 
 /// The answer to a change of one's own record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProfileUpdated {
     /// Always true.
     pub success: bool,
@@ -51,6 +54,7 @@ pub struct ProfileUpdated {
 
 /// The answer to a deed that is told in words only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {
     /// For people; some clients compare it.
     pub message: String,
@@ -58,6 +62,7 @@ pub struct Message {
 
 /// A session with the newest of its token pairs. Holds neither tokens nor digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionPublic {
     /// UUID.
     pub id: String,
@@ -81,6 +86,7 @@ pub struct SessionPublic {
 
 /// How many accounts there are, and what happened to them in the current month.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsersActivity {
     /// How many accounts there are; 0 unless a superuser asks.
     pub nb_users: u64,
@@ -90,6 +96,7 @@ pub struct UsersActivity {
 
 /// What happened on each kind of record, and the range of its counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Activity {
     /// The highest count below.
     pub max: u64,
@@ -101,6 +108,7 @@ pub struct Activity {
 
 /// What happened to one kind of record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelActivity {
     /// The kind: `User`.
     pub model: String,
@@ -108,4 +116,38 @@ pub struct ModelActivity {
     pub updated: u64,
     /// How many were made.
     pub added: u64,
+}
+
+/// `GET /user/health/`: whether the issuer can do its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Status {
+    /// `ok`.
+    pub status: String,
+}
+
+/// `GET /user/meta`: which interface this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceMeta {
+    /// The program that answers.
+    pub service: String,
+    /// The version of the interface's reference that this one is compatible with.
+    pub version: String,
+    /// `v1`.
+    pub api_version: String,
+    /// The contract that clients look for.
+    pub contract: Contract,
+}
+
+/// A contract and its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Contract {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Which versions of [`ServiceMeta::version`] keep it.
+    pub range: String,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use accounts::Email;
 use secret::SecretString;
 use url::Url;
 
@@ -37,6 +38,14 @@ section! {
         /// The one secret that services without credentials of their own send as `X-Internal-Token`. When left out,
         /// only registered services get answers.
         "issuer.private_api_secret" private_api_secret: Option<SecretString>,
+        /// Whoever sends this as `X-Internal-Token` is told by `/user/health/` what works and what does not. When left
+        /// out, everybody is told that something answers, and no more.
+        "issuer.health_credential" health_credential: Option<SecretString>,
+        /// The address of a superuser who is made at start when there is none yet. Needs a password too. When left out,
+        /// the first start prints a link that makes one.
+        "issuer.first_superuser" first_superuser: Option<Email>,
+        /// That superuser's password, 8 to 128 characters; change it after the first sign-in.
+        "issuer.first_superuser_password" first_superuser_password: Option<SecretString>,
         /// How long a token is good that a service exchanges its secret for, in seconds, 30 to 3600.
         "issuer.service_token_lifetime" service_token_lifetime: Within<30, 3600> = "300",
         /// Signs what the event stream and the Redis bus carry, so that services know it comes from here. Services are

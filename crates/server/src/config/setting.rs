@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use accounts::Email;
 use secret::SecretString;
 use url::Url;
 
@@ -160,6 +161,14 @@ impl Value for String {
     fn read(text: &str) -> Option<Self> {
         ((1..=500).contains(&text.chars().count()) && !text.chars().any(char::is_control))
             .then(|| text.to_owned())
+    }
+}
+
+impl Value for Email {
+    const EXPECTED: &'static str = "an email address such as ada@example.com";
+
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
     }
 }
 

@@ -100,6 +100,11 @@ impl Routes {
         self
     }
 
+    /// The paths so far, with their variables.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(|route| route.path.as_str())
+    }
+
     /// Changes the router itself: layers, limits, fallbacks. Routes added this way are not listed, so add none.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(Router<Context>) -> Router<Context>) -> Self {

@@ -13,6 +13,7 @@ mod create_user;
 mod delete_account;
 pub mod factors;
 mod finish;
+mod first_superuser;
 mod invitations;
 mod links;
 mod list_users;

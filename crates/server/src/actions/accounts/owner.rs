@@ -5,16 +5,19 @@ use ids::AccountId;
 use storage::EventKind;
 
 use super::{
-    NewAccount, SignedIn, links,
+    NewAccount, SignedIn, first_superuser, links,
     links::{NewLink, Purpose},
     sessions::NewSession,
     sign_in::create_sign_in_link,
 };
 use crate::{Context, Error, random};
 
-/// Makes the pending owner when there is no account yet, and gives a one-time setup link as long as nobody has
-/// completed it. `None` once there is an owner.
+/// Makes the superuser that the settings name or else the pending owner when there is none yet, and gives a one-time
+/// setup link as long as nobody has completed it. `None` once there is an owner.
 pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
+    if first_superuser::ensure(context).await? {
+        return Ok(None);
+    }
     let now = context.now();
     let (milliseconds, bytes) = random::id_parts(now);
     let id = AccountId::new(milliseconds, bytes);
@@ -61,7 +64,7 @@ pub async fn ensure_owner(context: &Context) -> Result<Option<String>, Error> {
 }
 
 /// The owner who has not completed the account yet: among the first accounts, and without a password.
-fn pending_owner(tx: &mut storage::Tx) -> Result<Option<Account>, Error> {
+pub(super) fn pending_owner(tx: &mut storage::Tx) -> Result<Option<Account>, Error> {
     let mut first = first_accounts(tx)?.into_iter();
     Ok(first.find(|account| account.password.is_none() && account.email.starts_with("pending:")))
 }

@@ -54,7 +54,7 @@ pub async fn latest_token_session(
     let now = context.now();
     let found = context.storage.read(move |tx| {
         let live = tx.sessions().list_live(account, now)?;
-        Ok::<_, storage::Error>(complete(tx, live)?)
+        complete(tx, live)
     });
     let sessions = found.await?.into_iter();
     Ok(sessions.max_by_key(|session| session.newest.issued_at))

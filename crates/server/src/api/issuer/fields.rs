@@ -101,7 +101,7 @@ impl Fields {
                 Err(_) => Wrong::new("json_invalid", "JSON decode error"),
             }
         };
-        Err(IssuerError::invalid_fields(vec![entry(
+        Err(IssuerError::invalid_fields(&[entry(
             vec!["body".into()],
             problem,
             Value::Null,
@@ -163,7 +163,7 @@ impl Fields {
         if self.wrong.is_empty() {
             Ok(())
         } else {
-            Err(IssuerError::invalid_fields(self.wrong))
+            Err(IssuerError::invalid_fields(&self.wrong))
         }
     }
 }
@@ -312,7 +312,7 @@ impl<T: NamedId> FromRequestParts<Context> for PathId<T> {
             .map(|Path(text)| text)
             .unwrap_or_default();
         text.parse().map(Self).map_err(|_| {
-            IssuerError::invalid_fields(vec![entry(
+            IssuerError::invalid_fields(&[entry(
                 vec!["path".into(), T::NAME.into()],
                 Wrong::new("uuid_parsing", "Input should be a valid UUID"),
                 Value::String(text),
@@ -357,7 +357,7 @@ impl Paging {
         if wrong.is_empty() {
             Ok(Self(Window { skip, limit }))
         } else {
-            Err(IssuerError::invalid_fields(wrong))
+            Err(IssuerError::invalid_fields(&wrong))
         }
     }
 }

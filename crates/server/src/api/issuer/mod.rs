@@ -6,23 +6,36 @@ mod cors;
 mod dashboard;
 mod fields;
 mod google;
+mod health;
 mod key_set;
 mod login;
+mod openapi;
 mod private;
 mod profile;
+mod slash;
 mod users;
 mod wire;
 
-use http::StatusCode;
+use std::sync::Arc;
 
+use axum::{
+    extract::OriginalUri,
+    response::{IntoResponse as _, Response},
+};
+use http::{StatusCode, header};
+
+use self::{openapi::openapi, slash::Served};
 use crate::{error::IssuerError, routes::Routes};
 
 pub(crate) use cors::allow_origins;
 pub(crate) use key_set::key_set;
 
+/// Where this area begins.
+const PREFIX: &str = "/user";
+
 /// Everything under `/user`.
 pub(crate) fn routes() -> Routes {
-    Routes::new()
+    let routes = Routes::new()
         .merge(login::routes())
         .merge(private::routes())
         .merge(users::routes())
@@ -31,16 +44,26 @@ pub(crate) fn routes() -> Routes {
         .merge(google::routes())
         .merge(account_flows::routes())
         .merge(api_keys::routes())
+        .merge(health::routes())
         .get("/.well-known/jwks.json", key_set)
-        .with(|router| {
-            router
-                .fallback(unknown)
-                .method_not_allowed_fallback(wrong_method)
-        })
+        .get("/openapi.json", openapi);
+    let served = Arc::new(Served::new(routes.paths().map(str::to_owned)));
+    routes.with(|router| {
+        router
+            .fallback(move |uri: OriginalUri| unknown(served, uri))
+            .method_not_allowed_fallback(wrong_method)
+    })
 }
 
-async fn unknown() -> IssuerError {
-    IssuerError::new(StatusCode::NOT_FOUND, "Not Found")
+/// Leads a path with a wrong ending to the right one; refuses every other.
+async fn unknown(served: Arc<Served>, OriginalUri(uri): OriginalUri) -> Response {
+    match served.other_ending(PREFIX, &uri) {
+        Some(location) => {
+            let location = [(header::LOCATION, location)];
+            (StatusCode::TEMPORARY_REDIRECT, location).into_response()
+        }
+        None => IssuerError::new(StatusCode::NOT_FOUND, "Not Found").into_response(),
+    }
 }
 
 async fn wrong_method() -> IssuerError {

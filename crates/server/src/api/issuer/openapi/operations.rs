@@ -1,0 +1,183 @@
+//! Every public call, one after another. A test compares this list with what is served.
+
+use protocol::issuer::{
+    AccessToken, Done, Listed, LoginForm, Message, NewUser, PasswordUpdate, ProfileUpdate,
+    ProfileUpdated, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate,
+    UsersActivity,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Guard::{Anyone, RefreshCookie, Superuser, Token},
+    Operation,
+};
+
+pub(super) fn all() -> Vec<Operation> {
+    let mut all = login();
+    all.extend(users());
+    all.extend(profile());
+    all.extend(sessions());
+    all.extend(about());
+    all
+}
+
+/// Which part of a list is wanted.
+fn paging() -> Vec<(&'static str, Value)> {
+    vec![
+        (
+            "skip",
+            json!({"type": "integer", "minimum": 0, "maximum": 1_000_000, "default": 0}),
+        ),
+        (
+            "limit",
+            json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 100}),
+        ),
+    ]
+}
+
+fn get(path: &'static str, guard: super::Guard, summary: &'static str) -> Operation {
+    Operation::new("get", path, guard, summary)
+}
+
+fn post(path: &'static str, guard: super::Guard, summary: &'static str) -> Operation {
+    Operation::new("post", path, guard, summary)
+}
+
+fn patch(path: &'static str, guard: super::Guard, summary: &'static str) -> Operation {
+    Operation::new("patch", path, guard, summary)
+}
+
+fn delete(path: &'static str, guard: super::Guard, summary: &'static str) -> Operation {
+    Operation::new("delete", path, guard, summary)
+}
+
+fn login() -> Vec<Operation> {
+    vec![
+        post(
+            "/login/access-token",
+            Anyone,
+            "Signs in by password; the refresh token comes as a cookie",
+        )
+        .sends_form::<LoginForm>()
+        .gives::<AccessToken>()
+        .refuses(400, "Wrong credentials, or an inactive account")
+        .refuses(429, "Too many attempts"),
+        post(
+            "/login/refresh-token/",
+            RefreshCookie,
+            "Exchanges the refresh cookie for a new pair of tokens",
+        )
+        .gives::<AccessToken>()
+        .refuses(429, "Too many attempts"),
+        post("/login/logout/", Token, "Signs out").gives::<Done>(),
+        get(
+            "/.well-known/jwks.json",
+            Anyone,
+            "The keys that access tokens are verified with (RFC 7517)",
+        ),
+    ]
+}
+
+fn users() -> Vec<Operation> {
+    vec![
+        get("/users/", Superuser, "Lists accounts in order of creation")
+            .query(paging())
+            .gives::<Listed<UserPublic>>(),
+        post("/users/new_user/", Superuser, "Makes an account of any role")
+            .sends::<NewUser>()
+            .gives::<UserPublic>()
+            .refuses(400, "The address is taken"),
+        post("/users/signup/", Superuser, "Makes an account of the lowest role")
+            .sends::<SignUp>()
+            .gives::<UserPublic>()
+            .refuses(400, "The address is taken"),
+        get("/users/get/{id}/", Superuser, "Reads an account")
+            .gives::<UserPublic>()
+            .refuses(404, "User not found"),
+        patch("/users/update/{id}/", Superuser, "Changes an account")
+            .sends::<UserUpdate>()
+            .gives::<UserPublic>()
+            .refuses(404, "The user with this id does not exist in the system")
+            .refuses(409, "The address is taken, or this is the last superuser"),
+        delete("/users/delete/{id}/", Superuser, "Deletes an account")
+            .gives::<Message>()
+            .refuses(404, "User not found")
+            .refuses(409, "It owns apps, or is the last superuser"),
+        get(
+            "/dashboard/users/activity/",
+            Token,
+            "Counts what happened in the current month; to all accounts if a superuser asks, else to one's own",
+        )
+        .gives::<UsersActivity>(),
+        get(
+            "/dashboard/users/activity/current/",
+            Token,
+            "Counts what happened to one's own account in the current month",
+        )
+        .gives::<UsersActivity>(),
+    ]
+}
+
+fn profile() -> Vec<Operation> {
+    vec![
+        get("/profile/get/me/", Token, "Reads one's own account").gives::<UserPublic>(),
+        patch("/profile/update/me/", Token, "Changes one's own account")
+            .sends::<ProfileUpdate>()
+            .gives::<ProfileUpdated>()
+            .refuses(409, "The address is taken"),
+        patch(
+            "/profile/me/password/",
+            Token,
+            "Changes one's own password; every other session ends",
+        )
+        .sends::<PasswordUpdate>()
+        .gives::<Message>()
+        .refuses(400, "The current password is wrong, or is the new one too")
+        .refuses(429, "Too many attempts"),
+        delete("/profile/delete/me/", Token, "Deletes one's own account")
+            .gives::<Message>()
+            .refuses(409, "The account owns apps"),
+    ]
+}
+
+fn sessions() -> Vec<Operation> {
+    vec![
+        get(
+            "/sessions/",
+            Superuser,
+            "Lists sessions with token pairs, the newest first",
+        )
+        .query(paging())
+        .gives::<Listed<SessionPublic>>(),
+        get("/sessions/get/{id}/", Superuser, "Reads a session")
+            .gives::<SessionPublic>()
+            .refuses(404, "Session not found"),
+        get(
+            "/sessions/get-by-user/{id}/",
+            Superuser,
+            "Reads an account's live session that got its tokens last",
+        )
+        .gives::<SessionPublic>()
+        .refuses(404, "Session not found"),
+        get("/sessions/get-current/", Token, "Reads one's own session")
+            .gives::<SessionPublic>()
+            .refuses(400, "There is no session"),
+        delete(
+            "/sessions/delete-by-user/{id}/",
+            Superuser,
+            "Ends all sessions of an account",
+        )
+        .gives::<Message>()
+        .refuses(404, "User not found"),
+        delete("/sessions/delete/{id}/", Superuser, "Ends a session")
+            .gives::<Message>()
+            .refuses(404, "Session not found"),
+    ]
+}
+
+fn about() -> Vec<Operation> {
+    vec![
+        get("/meta", Anyone, "Which interface this is").gives::<ServiceMeta>(),
+        get("/ping", Anyone, "Whether something answers").gives::<Status>(),
+    ]
+}
