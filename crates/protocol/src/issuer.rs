@@ -17,6 +17,7 @@ pub use private::{ServiceToken, ServiceTokenRequest};
 pub use account_flows::{
     AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,
 };
+pub use private::{ServiceToken, ServiceTokenRequest};
 pub use requests::{ExternalTokens, NewUser, PasswordUpdate, ProfileUpdate, SignUp, UserUpdate};
 pub use users::{
     Activity, Contract, Listed, Message, ModelActivity, ProfileUpdated, ServiceMeta, SessionPublic,

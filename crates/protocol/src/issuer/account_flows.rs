@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /user/account/capabilities`: what is offered here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Capabilities {
     /// `password`, and the outside providers by their ids.
     pub login_providers: Vec<String>,
@@ -23,6 +24,7 @@ pub struct Capabilities {
 
 /// Where account flows are asked for and completed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Paths {
     /// Make an account.
     pub register: Option<String>,
@@ -42,6 +44,7 @@ pub struct Paths {
 
 /// `POST /user/account/register`.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Register {
     /// Email address.
     pub email: String,
@@ -57,6 +60,7 @@ pub struct Register {
 
 /// The body of a request for mail to an address.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AddressOf {
     /// Email address.
     pub email: String,
@@ -64,6 +68,7 @@ pub struct AddressOf {
 
 /// `POST /user/account/email-change/request`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewAddress {
     /// The address to change to.
     pub new_email: String,
@@ -71,6 +76,7 @@ pub struct NewAddress {
 
 /// A token that was mailed.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MailedToken {
     /// `m8vfy_`, `m8rst_` or `m8eml_` and 43 characters.
     pub token: String,
@@ -78,6 +84,7 @@ pub struct MailedToken {
 
 /// `POST /user/account/password-reset/confirm`.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewPassword {
     /// `m8rst_` and 43 characters.
     pub token: String,
@@ -88,6 +95,7 @@ pub struct NewPassword {
 
 /// The answer to a request (`accepted`) and to a confirmation (`completed`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FlowStatus {
     /// `accepted` or `completed`.
     pub status: String,

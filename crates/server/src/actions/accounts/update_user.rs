@@ -1,6 +1,7 @@
 //! Changing an account: one's own profile, or somebody else's record by who looks after it.
 
 use accounts::{Account, Actor, Avatar, Email, EndReason, Identity, Password, Role, Standing};
+use http::StatusCode;
 use ids::AccountId;
 use secret::SecretString;
 
@@ -88,16 +89,26 @@ pub async fn update_user(
         .await
 }
 
-/// Changes the caller's own profile. Touches neither role nor flags, except that a new address is not verified.
+/// Changes the caller's own profile. Touches neither role nor flags, except that a new address is not verified. Where
+/// changes of address are confirmed by mail, they are refused here.
 pub async fn update_profile(
     context: &Context,
     caller: &Caller,
     wanted: ProfileChange,
 ) -> Result<Account, Error> {
     let (id, now) = (caller.account.id, context.now());
+    let asks_first = super::capabilities(context).email_change_confirmation;
     context
         .change(move |change| {
             let before = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
+            let is_new = |email: &Email| email.as_str() != before.email;
+            if asks_first && wanted.email.as_ref().is_some_and(is_new) {
+                return Err(Error::new(
+                    StatusCode::FORBIDDEN,
+                    "email_change_confirmation_required",
+                    "Another address is asked for and confirmed by mail here.",
+                ));
+            }
             let mut account = before.clone();
             apply(&mut account, &wanted);
             let nothing = accounts::Consequence {

@@ -28,8 +28,6 @@ enum Guard {
     Token,
     /// The same with the highest role.
     Superuser,
-    /// Whoever has an API key.
-    ApiKey,
 }
 
 /// Puts a type's schema, and those it refers to, among the components and gives a reference to it.
@@ -110,7 +108,7 @@ impl Operation {
         };
         match self.guard {
             Guard::Anyone => {}
-            Guard::RefreshCookie | Guard::ApiKey => refuse(401, "No good credential"),
+            Guard::RefreshCookie => refuse(401, "No good credential"),
             Guard::Token => {
                 refuse(401, "No access token");
                 refuse(403, "The access token is not accepted");
@@ -158,7 +156,6 @@ impl Operation {
             Guard::Anyone => None,
             Guard::RefreshCookie => Some("RefreshCookie"),
             Guard::Token | Guard::Superuser => Some("OAuth2PasswordBearer"),
-            Guard::ApiKey => Some("ApiKey"),
         };
         if let Some(scheme) = scheme {
             document["security"] = json!([{scheme: []}]);
@@ -236,7 +233,6 @@ fn document() -> Value {
                 "RefreshCookie": {
                     "type": "apiKey", "in": "cookie", "name": protocol::issuer::REFRESH_COOKIE,
                 },
-                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
     })

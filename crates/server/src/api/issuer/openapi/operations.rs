@@ -1,9 +1,9 @@
 //! Every public call, one after another. A test compares this list with what is served.
 
 use protocol::issuer::{
-    AccessToken, Done, Listed, LoginForm, Message, NewUser, PasswordUpdate, ProfileUpdate,
-    ProfileUpdated, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate,
-    UsersActivity,
+    AccessToken, AddressOf, Capabilities, Done, FlowStatus, Listed, LoginForm, MailedToken,
+    Message, NewAddress, NewPassword, NewUser, PasswordUpdate, ProfileUpdate, ProfileUpdated,
+    Register, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate, UsersActivity,
 };
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(users());
     all.extend(profile());
     all.extend(sessions());
+    all.extend(account_flows());
     all.extend(about());
     all
 }
@@ -172,6 +173,66 @@ fn sessions() -> Vec<Operation> {
         delete("/sessions/delete/{id}/", Superuser, "Ends a session")
             .gives::<Message>()
             .refuses(404, "Session not found"),
+    ]
+}
+
+fn account_flows() -> Vec<Operation> {
+    const OFF: &str = "feature_unavailable";
+    const MANY: &str = "rate_limited";
+    let asks = |path, summary| {
+        post(path, Anyone, summary)
+            .gives_with::<FlowStatus>(202)
+            .refuses(404, OFF)
+            .refuses(429, MANY)
+    };
+    let proves = |path, summary| {
+        post(path, Anyone, summary)
+            .gives::<FlowStatus>()
+            .refuses(400, "challenge_invalid")
+            .refuses(404, OFF)
+            .refuses(429, MANY)
+    };
+    vec![
+        get("/account/capabilities", Anyone, "What is offered here").gives::<Capabilities>(),
+        asks(
+            "/account/register",
+            "Signs up; the answer is the same for every address",
+        )
+        .sends::<Register>(),
+        asks(
+            "/account/verify-email/request",
+            "Asks for another mail that proves an address",
+        )
+        .sends::<AddressOf>(),
+        proves(
+            "/account/verify-email/confirm",
+            "Proves an address by the token that was mailed to it",
+        )
+        .sends::<MailedToken>(),
+        asks(
+            "/account/password-reset/request",
+            "Asks for a mail that lets one choose a new password",
+        )
+        .sends::<AddressOf>(),
+        proves(
+            "/account/password-reset/confirm",
+            "Chooses a new password by the token that was mailed",
+        )
+        .sends::<NewPassword>(),
+        post(
+            "/account/email-change/request",
+            Token,
+            "Asks for a mail to another address, which becomes one's own once it is confirmed",
+        )
+        .sends::<NewAddress>()
+        .gives_with::<FlowStatus>(202)
+        .refuses(404, OFF)
+        .refuses(429, MANY),
+        proves(
+            "/account/email-change/confirm",
+            "Confirms another address by the token that was mailed to it",
+        )
+        .sends::<MailedToken>(),
     ]
 }
 
