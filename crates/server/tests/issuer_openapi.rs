@@ -48,7 +48,7 @@ async fn the_document_has_every_public_call_and_no_other() {
         "hashed_password",
         "X-Internal",
     ] {
-        assert!(!text.contains(hidden), "{hidden}");
+        assert!(!text.contains(hidden), "the document tells of {hidden}");
     }
 }
 
@@ -272,7 +272,6 @@ async fn a_slash_too_many_or_too_few_leads_to_the_right_form() {
         "/user/nothing",
         "/user/nothing/",
         "/user/users//",
-        "/user/",
         "/user/users/get/",
         "/user//evil.example.com",
     ] {

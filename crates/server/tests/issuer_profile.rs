@@ -172,7 +172,7 @@ async fn a_changed_password_ends_the_other_sessions_and_older_access_tokens() {
     world
         .call("GET", "/profile/get/me/", None)
         .await
-        .expect(403);
+        .expect(401);
     world
         .server
         .call("GET", "/v1/session", Some(&world.ada.token), None)
@@ -233,7 +233,7 @@ async fn people_delete_themselves_and_superusers_do_not() {
     world
         .call("GET", "/profile/get/me/", None)
         .await
-        .expect(403);
+        .expect(401);
     assert_eq!(
         world
             .server

@@ -118,7 +118,7 @@ pub struct ModelActivity {
     pub added: u64,
 }
 
-/// `GET /user/health/`: whether the issuer can do its work.
+/// Whether something answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {

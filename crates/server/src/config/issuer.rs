@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use accounts::Email;
+use http::HeaderValue;
 use secret::SecretString;
 use url::Url;
 

@@ -82,11 +82,11 @@ fn complete(tx: &mut Tx, listed: Vec<Session>) -> Result<Vec<TokenSession>, stor
 }
 
 fn provider(tx: &mut Tx, session: &Session) -> Result<(String, Option<Timestamp>), storage::Error> {
-    if session.created_by != SessionOrigin::Social {
-        return Ok((accounts::PASSWORD_PROVIDER.to_owned(), None));
-    }
     if let Some(token) = tx.external_tokens().find(session.id)? {
         return Ok((token.provider, token.expires_at));
+    }
+    if session.created_by != SessionOrigin::Social {
+        return Ok((accounts::PASSWORD_PROVIDER.to_owned(), None));
     }
     // The provider gave no token: it is the one of the identity that was used when the session began.
     let mut identities = tx.identities().list(session.account)?;

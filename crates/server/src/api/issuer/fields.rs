@@ -10,6 +10,7 @@ use axum::{
 };
 use http::{StatusCode, request::Parts};
 use ids::{AccountId, SessionId};
+use jiff::{Timestamp, tz::TimeZone};
 use protocol::issuer::InvalidField;
 use secret::SecretString;
 use serde_json::{Map, Value};
@@ -240,6 +241,31 @@ pub(super) fn new_password(value: &Value) -> Result<SecretString, Wrong> {
     Ok(SecretString::new(password.to_owned()))
 }
 
+/// A secret text of somebody else's making.
+pub(super) fn opaque(value: &Value) -> Result<SecretString, Wrong> {
+    let secret = text(value).map_err(Wrong::secret)?;
+    at_least(secret, 1).map_err(Wrong::secret)?;
+    at_most(secret, 8192).map_err(Wrong::secret)?;
+    Ok(SecretString::new(secret.to_owned()))
+}
+
+/// A time in ISO 8601 or in Unix seconds; without an offset it is UTC.
+pub(super) fn time(value: &Value) -> Result<Timestamp, Wrong> {
+    let read = || match value {
+        Value::Number(number) => Timestamp::from_second(number.as_i64()?).ok(),
+        Value::String(text) => text
+            .parse()
+            .or_else(|_| {
+                let civil = text.parse::<jiff::civil::DateTime>();
+                civil.and_then(|civil| civil.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()))
+            })
+            .ok(),
+        _ => None,
+    };
+    let problem = || Wrong::new("datetime_parsing", "Input should be a valid datetime");
+    read().ok_or_else(problem)
+}
+
 pub(super) fn flag(value: &Value) -> Result<bool, Wrong> {
     value
         .as_bool()
@@ -413,7 +439,7 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_with_what_was_sent_but_no_password() {
         let mut fields =
-            Fields::parse(br#"{"email": "nobody", "password": "short", "role": 7, "more": []}"#)
+            Fields::parse(br#"{"email": "nobody", "password": "s3cr3t", "role": 7, "more": []}"#)
                 .unwrap_or_else(|_| panic!("it is an object"));
         assert!(fields.required("email", email).is_none());
         assert!(fields.required("password", new_password).is_none());
@@ -435,7 +461,7 @@ mod tests {
                 ["missing", "name", null],
             ])
         );
-        assert!(!detail.to_string().contains("short\""));
+        assert!(!detail.to_string().contains("s3cr3t"));
     }
 
     #[test]
@@ -479,7 +505,7 @@ mod tests {
             let _ = Paging::parse(&query);
             let value = Value::String(value);
             let _ = (email(&value).is_ok(), full_name(&value).is_ok(), avatar(&value).is_ok(), role(&value).is_ok());
-            let _ = (new_password(&value).is_ok(), typed_password(&value).is_ok(), subject(&value).is_ok(), flag(&value).is_ok());
+            let _ = (new_password(&value).is_ok(), typed_password(&value).is_ok(), subject(&value).is_ok(), flag(&value).is_ok(), time(&value).is_ok());
         }
     }
 }

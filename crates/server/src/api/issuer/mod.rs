@@ -12,6 +12,7 @@ mod login;
 mod openapi;
 mod private;
 mod profile;
+mod sessions;
 mod slash;
 mod users;
 mod wire;
@@ -22,7 +23,7 @@ use axum::{
     extract::OriginalUri,
     response::{IntoResponse as _, Response},
 };
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 
 use self::{openapi::openapi, slash::Served};
 use crate::{error::IssuerError, routes::Routes};
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Routes {
         .merge(private::routes())
         .merge(users::routes())
         .merge(profile::routes())
+        .merge(sessions::routes())
         .merge(dashboard::routes())
         .merge(google::routes())
         .merge(account_flows::routes())
@@ -50,14 +52,14 @@ pub(crate) fn routes() -> Routes {
     let served = Arc::new(Served::new(routes.paths().map(str::to_owned)));
     routes.with(|router| {
         router
-            .fallback(move |uri: OriginalUri| unknown(served, uri))
+            .fallback(async move |OriginalUri(uri): OriginalUri| unknown(&served, &uri))
             .method_not_allowed_fallback(wrong_method)
     })
 }
 
 /// Leads a path with a wrong ending to the right one; refuses every other.
-async fn unknown(served: Arc<Served>, OriginalUri(uri): OriginalUri) -> Response {
-    match served.other_ending(PREFIX, &uri) {
+fn unknown(served: &Served, uri: &Uri) -> Response {
+    match served.other_ending(PREFIX, uri) {
         Some(location) => {
             let location = [(header::LOCATION, location)];
             (StatusCode::TEMPORARY_REDIRECT, location).into_response()

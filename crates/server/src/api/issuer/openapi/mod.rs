@@ -99,11 +99,11 @@ impl Operation {
     fn document(&self, components: &mut Map<String, Value>) -> Value {
         let mut responses = BTreeMap::new();
         let (status, gives) = self.gives;
-        let given = gives.map(|describe| content("application/json", describe(components)));
+        let given = gives.map(|describe| content("application/json", &describe(components)));
         responses.insert(status, response("Done", given));
         let detail = describe::<Detail>(components);
         let mut refuse = |status, reason| {
-            let content = content("application/json", detail.clone());
+            let content = content("application/json", &detail);
             responses.insert(status, response(reason, Some(content)));
         };
         match self.guard {
@@ -126,7 +126,7 @@ impl Operation {
         }
         if self.sends.is_some() || self.path.contains('{') || !self.query.is_empty() {
             let invalid = describe::<Invalid>(components);
-            let content = content("application/json", invalid);
+            let content = content("application/json", &invalid);
             responses.insert(
                 422,
                 response("Something that was sent is wrong", Some(content)),
@@ -149,7 +149,7 @@ impl Operation {
         if let Some((kind, describe)) = self.sends {
             document["requestBody"] = json!({
                 "required": true,
-                "content": content(kind, describe(components)),
+                "content": content(kind, &describe(components)),
             });
         }
         let scheme = match self.guard {
@@ -183,7 +183,7 @@ impl Operation {
     }
 }
 
-fn content(kind: &str, schema: Value) -> Value {
+fn content(kind: &str, schema: &Value) -> Value {
     json!({kind: {"schema": schema}})
 }
 

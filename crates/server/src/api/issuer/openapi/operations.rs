@@ -1,9 +1,10 @@
 //! Every public call, one after another. A test compares this list with what is served.
 
 use protocol::issuer::{
-    AccessToken, AddressOf, Capabilities, Done, FlowStatus, Listed, LoginForm, MailedToken,
-    Message, NewAddress, NewPassword, NewUser, PasswordUpdate, ProfileUpdate, ProfileUpdated,
-    Register, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate, UsersActivity,
+    AccessToken, AddressOf, Capabilities, Done, ExternalTokens, FlowStatus, Listed, LoginForm,
+    MailedToken, Message, NewAddress, NewPassword, NewUser, PasswordUpdate, ProfileUpdate,
+    ProfileUpdated, Register, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate,
+    UsersActivity,
 };
 use serde_json::{Value, json};
 
@@ -163,6 +164,14 @@ fn sessions() -> Vec<Operation> {
         get("/sessions/get-current/", Token, "Reads one's own session")
             .gives::<SessionPublic>()
             .refuses(400, "There is no session"),
+        post(
+            "/sessions/refresh-google-tokens/",
+            Token,
+            "Keeps the outside provider's new tokens with one's own session",
+        )
+        .sends::<ExternalTokens>()
+        .gives::<SessionPublic>()
+        .refuses(400, "The session is not one of that provider"),
         delete(
             "/sessions/delete-by-user/{id}/",
             Superuser,
