@@ -7,18 +7,19 @@ mod private;
 mod requests;
 mod users;
 
+pub use account_flows::{
+    AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,
+};
 pub use api_keys::{
     API_KEY_HEADER, ApiKeyActive, ApiKeyCreated, ApiKeyInactive, ApiKeyOfAccount, ApiKeyPrincipal,
     ApiKeyPublic,
 };
 pub use google::{ExchangedCode, ExchangedUser, LoginUrl};
 pub use private::{ServiceToken, ServiceTokenRequest};
-
-pub use account_flows::{
-    AddressOf, Capabilities, FlowStatus, MailedToken, NewAddress, NewPassword, Paths, Register,
+pub use requests::{
+    CodeExchange, ExternalTokens, NewApiKey, NewUser, PasswordUpdate, ProfileUpdate, SignUp,
+    UserUpdate,
 };
-pub use private::{ServiceToken, ServiceTokenRequest};
-pub use requests::{ExternalTokens, NewUser, PasswordUpdate, ProfileUpdate, SignUp, UserUpdate};
 pub use users::{
     Activity, Contract, Listed, Message, ModelActivity, ProfileUpdated, ServiceMeta, SessionPublic,
     Status, UserPublic, UsersActivity,

@@ -7,6 +7,7 @@ pub const API_KEY_HEADER: &str = "X-API-Key";
 
 /// A key, without its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyPublic {
     /// UUID.
     pub id: String,
@@ -30,6 +31,7 @@ pub struct ApiKeyPublic {
 
 /// The answer to making a key.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyCreated {
     /// The key.
     #[serde(flatten)]
@@ -40,6 +42,7 @@ pub struct ApiKeyCreated {
 
 /// A key of anybody, for superusers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyOfAccount {
     /// The key.
     #[serde(flatten)]
@@ -52,6 +55,7 @@ pub struct ApiKeyOfAccount {
 
 /// What a service learns of a good key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyActive {
     /// `1`.
     pub schema_version: String,
@@ -67,6 +71,7 @@ pub struct ApiKeyActive {
 
 /// What a service learns of every other key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyInactive {
     /// `1`.
     pub schema_version: String,
@@ -76,6 +81,7 @@ pub struct ApiKeyInactive {
 
 /// For whom a key stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyPrincipal {
     /// UUID of the account.
     pub user_id: String,

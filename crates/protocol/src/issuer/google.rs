@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /user/google-api/login-url/`: where the browser goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoginUrl {
     /// The address.
     pub url: String,
@@ -11,6 +12,7 @@ pub struct LoginUrl {
 
 /// `POST /user/google-api/exchange/`: what a code is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExchangedCode {
     /// Always 1.
     pub version: u32,
@@ -26,6 +28,7 @@ pub struct ExchangedCode {
 
 /// Whom a code was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExchangedUser {
     /// The name, as the person writes it.
     pub name: Option<String>,

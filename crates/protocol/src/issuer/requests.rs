@@ -110,3 +110,34 @@ pub struct ExternalTokens {
     /// When that access token expires, ISO 8601.
     pub external_token_expires_at: Option<String>,
 }
+
+/// `POST /user/profile/api-keys/`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewApiKey {
+    /// 3 to 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How long the key is good, in hours; 24 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_hours: Option<u32>,
+    /// `read_only` (when left out) or `read_write`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_mode: Option<String>,
+    /// The services that may ask about the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audiences: Option<Vec<String>>,
+}
+
+/// `POST /user/google-api/exchange/`.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CodeExchange {
+    /// The code from the address that was redirected to.
+    pub code: String,
+    /// What the challenge was made from (RFC 7636 §4.1).
+    pub code_verifier: String,
+    /// What kind of client asks; ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_hint: Option<String>,
+}

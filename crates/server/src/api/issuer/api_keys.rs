@@ -181,7 +181,7 @@ async fn verify(
     headers: HeaderMap,
 ) -> Result<Response, IssuerError> {
     let Some(text) = headers.get(API_KEY_HEADER) else {
-        return Err(IssuerError::invalid_fields(vec![InvalidField {
+        return Err(IssuerError::invalid_fields(&[InvalidField {
             kind: "missing".to_owned(),
             loc: vec!["header".to_owned(), API_KEY_HEADER.to_owned()],
             msg: "Field required".to_owned(),

@@ -28,6 +28,8 @@ enum Guard {
     Token,
     /// The same with the highest role.
     Superuser,
+    /// Whoever has an API key.
+    ApiKey,
 }
 
 /// Puts a type's schema, and those it refers to, among the components and gives a reference to it.
@@ -90,6 +92,22 @@ impl Operation {
         }
     }
 
+    /// The call gives all of a list.
+    fn gives_list<T: ToSchema>(self) -> Self {
+        Self {
+            gives: (200, Some(describe_list::<T>)),
+            ..self
+        }
+    }
+
+    /// The call leads elsewhere.
+    fn redirects(self) -> Self {
+        Self {
+            gives: (307, None),
+            ..self
+        }
+    }
+
     /// The call may be refused with a status, for a reason.
     fn refuses(mut self, status: u16, reason: &'static str) -> Self {
         self.refusals.push((status, reason));
@@ -108,7 +126,7 @@ impl Operation {
         };
         match self.guard {
             Guard::Anyone => {}
-            Guard::RefreshCookie => refuse(401, "No good credential"),
+            Guard::RefreshCookie | Guard::ApiKey => refuse(401, "No good credential"),
             Guard::Token => {
                 refuse(401, "No access token");
                 refuse(403, "The access token is not accepted");
@@ -156,6 +174,7 @@ impl Operation {
             Guard::Anyone => None,
             Guard::RefreshCookie => Some("RefreshCookie"),
             Guard::Token | Guard::Superuser => Some("OAuth2PasswordBearer"),
+            Guard::ApiKey => Some("ApiKey"),
         };
         if let Some(scheme) = scheme {
             document["security"] = json!([{scheme: []}]);
@@ -206,6 +225,10 @@ fn describe<T: ToSchema>(components: &mut Map<String, Value>) -> Value {
     json!({"$ref": format!("#/components/schemas/{}", T::name())})
 }
 
+fn describe_list<T: ToSchema>(components: &mut Map<String, Value>) -> Value {
+    json!({"type": "array", "items": describe::<T>(components)})
+}
+
 /// The whole document.
 fn document() -> Value {
     let mut components = Map::new();
@@ -232,6 +255,9 @@ fn document() -> Value {
                 },
                 "RefreshCookie": {
                     "type": "apiKey", "in": "cookie", "name": protocol::issuer::REFRESH_COOKIE,
+                },
+                "ApiKey": {
+                    "type": "apiKey", "in": "header", "name": protocol::issuer::API_KEY_HEADER,
                 },
             },
         },

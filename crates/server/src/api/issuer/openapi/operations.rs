@@ -1,15 +1,16 @@
 //! Every public call, one after another. A test compares this list with what is served.
 
 use protocol::issuer::{
-    AccessToken, AddressOf, Capabilities, Done, ExternalTokens, FlowStatus, Listed, LoginForm,
-    MailedToken, Message, NewAddress, NewPassword, NewUser, PasswordUpdate, ProfileUpdate,
-    ProfileUpdated, Register, ServiceMeta, SessionPublic, SignUp, Status, UserPublic, UserUpdate,
-    UsersActivity,
+    AccessToken, AddressOf, ApiKeyCreated, ApiKeyOfAccount, ApiKeyPublic, Capabilities,
+    CodeExchange, Done, ExchangedCode, ExternalTokens, FlowStatus, Listed, LoginForm, LoginUrl,
+    MailedToken, Message, NewAddress, NewApiKey, NewPassword, NewUser, PasswordUpdate,
+    ProfileUpdate, ProfileUpdated, Register, ServiceMeta, SessionPublic, SignUp, Status,
+    UserPublic, UserUpdate, UsersActivity,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Guard::{Anyone, RefreshCookie, Superuser, Token},
+    Guard::{Anyone, ApiKey, RefreshCookie, Superuser, Token},
     Operation,
 };
 
@@ -18,6 +19,8 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(users());
     all.extend(profile());
     all.extend(sessions());
+    all.extend(api_keys());
+    all.extend(google());
     all.extend(account_flows());
     all.extend(about());
     all
@@ -72,6 +75,12 @@ fn login() -> Vec<Operation> {
         .gives::<AccessToken>()
         .refuses(429, "Too many attempts"),
         post("/login/logout/", Token, "Signs out").gives::<Done>(),
+        post(
+            "/login/test-token/",
+            Token,
+            "Reads the account that a token stands for",
+        )
+        .gives::<UserPublic>(),
         get(
             "/.well-known/jwks.json",
             Anyone,
@@ -182,6 +191,92 @@ fn sessions() -> Vec<Operation> {
         delete("/sessions/delete/{id}/", Superuser, "Ends a session")
             .gives::<Message>()
             .refuses(404, "Session not found"),
+    ]
+}
+
+fn api_keys() -> Vec<Operation> {
+    const GONE: &str = "API key not found";
+    const DONE_BEFORE: &str = "The key is revoked already";
+    vec![
+        get("/profile/api-keys/", Token, "Lists one's own API keys").gives_list::<ApiKeyPublic>(),
+        post(
+            "/profile/api-keys/",
+            Token,
+            "Makes an API key; its text is told this once",
+        )
+        .sends::<NewApiKey>()
+        .gives_with::<ApiKeyCreated>(201)
+        .refuses(409, "There are as many keys as there may be"),
+        get(
+            "/profile/api-keys/verify",
+            ApiKey,
+            "Reads the API key that is sent",
+        )
+        .gives::<ApiKeyPublic>()
+        .refuses(422, "No API key is sent")
+        .refuses(429, "The key's quota is used up"),
+        get(
+            "/profile/api-keys/{id}",
+            Token,
+            "Reads one of one's own API keys",
+        )
+        .gives::<ApiKeyPublic>()
+        .refuses(404, GONE),
+        delete(
+            "/profile/api-keys/{id}",
+            Token,
+            "Revokes one of one's own API keys",
+        )
+        .gives::<Message>()
+        .refuses(404, GONE)
+        .refuses(409, DONE_BEFORE),
+        get(
+            "/api-keys/by-user/{id}/",
+            Superuser,
+            "Lists an account's API keys",
+        )
+        .gives::<Listed<ApiKeyOfAccount>>(),
+        post("/api-keys/revoke/{id}/", Superuser, "Revokes an API key")
+            .gives::<Message>()
+            .refuses(404, GONE)
+            .refuses(409, DONE_BEFORE),
+    ]
+}
+
+fn google() -> Vec<Operation> {
+    const NO_PROVIDER: &str = "Google OAuth is not configured.";
+    let text = || json!({"type": "string"});
+    vec![
+        get(
+            "/google-api/login-url/",
+            Anyone,
+            "Begins a sign-in at Google: the address to send the browser to",
+        )
+        .query(vec![
+            ("redirect_target", text()),
+            ("code_challenge", text()),
+        ])
+        .gives::<LoginUrl>()
+        .refuses(400, "The target or the challenge is not accepted")
+        .refuses(503, NO_PROVIDER),
+        get(
+            "/google-auth/oauth-callback/",
+            Anyone,
+            "Where Google sends the browser back to; leads on to the target with a one-time code",
+        )
+        .query(vec![("code", text()), ("state", text())])
+        .redirects()
+        .refuses(400, "Invalid or expired state parameter")
+        .refuses(503, NO_PROVIDER),
+        post(
+            "/google-api/exchange/",
+            Anyone,
+            "Exchanges the one-time code for an access token",
+        )
+        .sends::<CodeExchange>()
+        .gives::<ExchangedCode>()
+        .refuses(400, "Invalid or expired auth code.")
+        .refuses(429, "Too many requests."),
     ]
 }
 
