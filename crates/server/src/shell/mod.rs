@@ -4,6 +4,7 @@
 //! of; `assets` the style sheet and scripts. The other files are handlers: who visits, one use case, one page.
 
 mod account;
+mod api_keys;
 mod apps;
 pub mod assets;
 mod confirm;
@@ -140,6 +141,11 @@ pub fn routes() -> Routes {
         .post("/account/sessions/{session}/end", account::end_session)
         .get("/account/sessions/end-all", account::ask_end_all)
         .post("/account/sessions/end-all", account::end_all)
+        .get("/account/api-keys", api_keys::api_keys)
+        .get("/account/api-keys/new", api_keys::ask_new)
+        .post("/account/api-keys/new", api_keys::make)
+        .get("/account/api-keys/{key}/revoke", api_keys::ask_revoke)
+        .post("/account/api-keys/{key}/revoke", api_keys::revoke)
         .get("/account/connections", connections::connections)
         .get("/account/connections/finish", connections::ask_finish)
         .post("/account/connections/finish", connections::finish)

@@ -1,6 +1,7 @@
 //! Making, listing and revoking keys, and limiting their use.
 
 use accounts::{
+    Service,
     api_key::{self, ApiKey, Wish},
     quota::Limits,
     service::API_KEY_INTROSPECTION,
@@ -43,7 +44,7 @@ pub async fn create(context: &Context, caller: &Caller, wish: Wish) -> Result<Cr
                 let text = format!(
                     "Maximum of {most} active API keys reached. Revoke an existing key before creating a new one."
                 );
-                return Err(Error::new(StatusCode::CONFLICT, "too_many_api_keys", text));
+                return Err(Error::new(StatusCode::CONFLICT, TOO_MANY, text));
             }
             change.api_keys().insert(&record, digest)?;
             tell(change, &record, "created")
@@ -56,21 +57,51 @@ pub async fn create(context: &Context, caller: &Caller, wish: Wish) -> Result<Cr
     })
 }
 
+/// The code of the refusal to make one key more.
+pub const TOO_MANY: &str = "too_many_api_keys";
+/// The code of the refusal to revoke a key twice.
+pub const REVOKED: &str = "api_key_revoked";
+
+/// A service that a key can be for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyService {
+    /// What people call it.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// The services that keys can be for, by name.
+pub async fn services_for_keys(context: &Context) -> Result<Vec<KeyService>, Error> {
+    let services = context.services().await?;
+    let mut found: Vec<_> = services
+        .values()
+        .filter(|service| may_ask(service))
+        .map(|service| KeyService {
+            name: service.name.clone(),
+            id: service.id.to_string(),
+        })
+        .collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn may_ask(service: &Service) -> bool {
+    service.may_call() && service.scopes.contains(API_KEY_INTROSPECTION)
+}
+
 /// A key may be for registered services only that may ask about keys.
 async fn eligible(context: &Context, audiences: &[String]) -> Result<(), Error> {
     if audiences.is_empty() {
         return Ok(());
     }
     let services = context.services().await?;
-    let may_ask = |audience: &&String| {
-        let service = services.get(audience.as_str());
-        service.is_some_and(|service| {
-            service.may_call() && service.scopes.contains(API_KEY_INTROSPECTION)
-        })
-    };
     let mut others: Vec<&str> = audiences
         .iter()
-        .filter(|audience| !may_ask(audience))
+        .filter(|audience| {
+            let service = services.get(audience.as_str());
+            service.is_none_or(|service| !may_ask(service))
+        })
         .map(String::as_str)
         .collect();
     if others.is_empty() {
@@ -129,7 +160,7 @@ async fn revoke(context: &Context, id: ApiKeyId, owner: Option<AccountId>) -> Re
                 .ok_or_else(unknown)?;
             if !change.api_keys().revoke(id, now)? {
                 let text = "API key is already revoked";
-                return Err(Error::new(StatusCode::CONFLICT, "api_key_revoked", text));
+                return Err(Error::new(StatusCode::CONFLICT, REVOKED, text));
             }
             tell(change, &key, "revoked")
         })

@@ -15,7 +15,8 @@ use crate::{Context, Error};
 pub use flush::flush;
 pub(crate) use flush::keep_flushed;
 pub use manage::{
-    Created, create, find_mine, list_mine, list_of, revoke_any, revoke_mine, set_limits,
+    Created, KeyService, REVOKED, TOO_MANY, create, find_mine, list_mine, list_of, revoke_any,
+    revoke_mine, services_for_keys, set_limits,
 };
 pub use verify::{Introspected, Refused, Verified, introspect, verify};
 

@@ -20,6 +20,8 @@ pub enum AccountTab {
     Sessions,
     /// Outside identities.
     Connections,
+    /// Keys for programs.
+    ApiKeys,
 }
 
 /// What every tab shows above its content.

@@ -1,6 +1,7 @@
 //! What each page shows: plain values, rendered by the template of the same name.
 
 mod account;
+mod api_keys;
 mod app;
 mod dashboard;
 mod diff;
@@ -16,6 +17,7 @@ pub use account::{
     Account, AccountTab, ConnectionRow, Connections, IdentityRow, Password, Profile, SessionRow,
     Sessions, StolenRow,
 };
+pub use api_keys::{ApiKeyRow, ApiKeys, FreshApiKey, KeyService, NewApiKey};
 pub use app::{AppHead, Overview, Tab};
 pub use dashboard::{AppCard, Dashboard};
 pub use diff::{DiffLine, FileDiff, LineKind, parse_unified};
