@@ -669,3 +669,92 @@ async fn the_last_use_is_written_down() {
         .unwrap();
     assert_eq!(usage.0.map(|window| window.count), [1; 4]);
 }
+
+/// Gets a page, or sends a form of it with its token, as a browser that is signed in.
+async fn page(
+    server: &TestServer,
+    person: &Person,
+    path: &str,
+    form: Option<&[(&str, &str)]>,
+) -> Answer {
+    let (accept, cookie) = ("text/html", format!("vestibule_session={}", person.token));
+    let get = server.request("GET".parse().unwrap(), path);
+    let shown = Answer::to(get.header("accept", accept).header("cookie", &cookie)).await;
+    let Some(form) = form else { return shown };
+    let (_, after) = shown
+        .text
+        .split_once("name=\"_csrf\" value=\"")
+        .expect("a form");
+    let token = after.split('"').next().unwrap();
+    let mut fields = vec![("_csrf", token)];
+    fields.extend_from_slice(form);
+    let post = server.request("POST".parse().unwrap(), path).form(&fields);
+    let post = post
+        .header("accept", accept)
+        .header("cookie", &cookie)
+        .header("origin", server.origin());
+    Answer::to(post).await
+}
+
+#[tokio::test]
+async fn people_make_see_and_revoke_their_keys_on_pages() {
+    const LIST: &str = "/account/api-keys";
+    const NEW: &str = "/account/api-keys/new";
+    let server = TestServer::start().await;
+    register(&server, "items", &["api-key-introspection"]).await;
+    let ada = server.person("ada").await;
+    let empty = page(&server, &ada, LIST, None).await.expect(200);
+    assert!(empty.text.contains("None yet"));
+    let short = page(&server, &ada, NEW, Some(&[("name", "ab")]))
+        .await
+        .expect(422);
+    assert!(short.text.contains("3 to 100 characters"));
+    let wish = [
+        ("name", "backup <1>"),
+        ("hours", "168"),
+        ("access_mode", "read_write"),
+        ("service:items", "on"),
+        ("service:other", "on"),
+    ];
+    let made = page(&server, &ada, NEW, Some(&wish)).await.expect(201);
+    assert!(made.header("cache-control").contains("no-store"));
+    let at = made.text.find(">ak_").expect("the key is shown") + 1;
+    let text = &made.text[at..at + 35];
+    let known = verify(&server, text).await.expect(200).json();
+    assert_eq!(
+        (
+            &known["name"],
+            &known["access_mode"],
+            &known["audiences"],
+            &known["expires_at"]
+        ),
+        (
+            &json!("backup <1>"),
+            &json!("read_write"),
+            &json!(["items"]),
+            &json!("2026-01-12T09:00:00Z")
+        )
+    );
+    let listed = page(&server, &ada, LIST, None).await.expect(200);
+    assert!(listed.text.contains("backup &#60;1&#62;") && listed.text.contains("Reads and writes"));
+    assert!(!listed.text.contains(text), "it is shown once");
+    let revoke = format!("{LIST}/{}/revoke", known["id"].as_str().unwrap());
+    let bob = server.person("bob").await;
+    page(&server, &bob, &revoke, None).await.expect(404);
+    page(&server, &ada, &revoke, Some(&[])).await.expect(303);
+    verify(&server, text).await.expect(401);
+    assert!(
+        page(&server, &ada, LIST, None)
+            .await
+            .text
+            .contains("Revoked")
+    );
+    // Whoever finds a browser open long after makes no key with it.
+    server.clock().advance(SignedDuration::from_mins(11));
+    let asked = page(&server, &ada, NEW, None).await.expect(303);
+    assert!(
+        asked.header("location").contains("api-keys%2Fnew"),
+        "{}",
+        asked.header("location")
+    );
+}
