@@ -95,9 +95,10 @@ fn deny() -> Result<()> {
     ]))
 }
 
-/// One private PostgreSQL serves all test programs, instead of one for each.
+/// One private PostgreSQL serves all test programs, instead of one for each. A test that needs Redis starts its own.
 fn rust() -> Result<()> {
     let postgres = system::postgres()?;
+    system::ensure_program(&["redis-server", "valkey-server"], "redis-server")?;
     let mut test = command("cargo test --workspace --no-fail-fast --quiet");
     shell::run(
         test.env("NO_PROXY", "127.0.0.1,localhost")

@@ -2,6 +2,7 @@
 
 mod account_flows;
 mod api_keys;
+pub mod events;
 mod google;
 mod private;
 mod requests;

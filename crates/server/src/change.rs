@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use storage::{Event, EventKind, Tx};
 
-use crate::{Context, Error};
+use crate::{Context, Error, feed::details};
 
 /// A transaction that notes the events it appends. Everything else is as on [`Tx`].
 pub struct Change<'t> {
@@ -22,6 +22,7 @@ impl Change<'_> {
     }
 
     /// Appends an event about what this change does.
+    /// Appends an event about what this change does; after the change itself.
     pub fn event(&mut self, kind: EventKind, subject: impl ToString) -> Result<(), Error> {
         self.event_with(kind, subject, &Value::Null)
     }
@@ -38,6 +39,9 @@ impl Change<'_> {
         payload: &Value,
     ) -> Result<(), Error> {
         let subject = subject.to_string();
+        // Here, once, so that no change of authority can forget to say whose tokens it concerns.
+        let completed = details::complete(self.tx, kind, &subject, payload, self.now)?;
+        let payload = completed.as_ref().unwrap_or(payload);
         let seq = self.tx.events().append(kind, &subject, payload, self.now)?;
         self.events.push(Event {
             seq,

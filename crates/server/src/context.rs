@@ -23,6 +23,7 @@ use crate::{
     caches::Caches,
     clock::Clock,
     config::Config,
+    feed::Feed,
     hasher::Hasher,
     hosting::Hosting,
     key_use::KeyUse,
@@ -44,6 +45,8 @@ pub struct Parts {
     pub config: Config,
     /// Where records are kept.
     pub storage: Storage,
+    /// What services are told of lost rights.
+    pub(crate) feed: Feed,
     /// Records kept in memory. Read through the methods of [`Context`].
     pub(crate) caches: Caches,
     /// Password checks.
@@ -111,6 +114,7 @@ impl Context {
         let refreshes = Refreshes::new(&config.issuer);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Parts {
+            feed: Feed::new(&config),
             config,
             storage,
             caches: Caches::new(),
@@ -163,6 +167,7 @@ impl Context {
                 }
             }
             self.caches.applied_until(last.seq);
+            self.feed.pass(events);
         }
     }
 

@@ -283,6 +283,20 @@ impl IssuerError {
         )
     }
 
+    /// What went wrong while a service was answered. It is told whether to ask again, and nothing else.
+    pub(crate) fn of_private(error: Error) -> Self {
+        if error.status.is_server_error() {
+            return Self {
+                headers: error.headers,
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Authentication service temporarily unavailable",
+                )
+            };
+        }
+        error.into()
+    }
+
     /// 422: a field of the body holds what it cannot hold. What it holds is not repeated.
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
         Self::invalid_fields(&[invalid_field(field, "value_error", problem.into())])

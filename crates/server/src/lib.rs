@@ -13,6 +13,7 @@ pub mod config;
 pub mod context;
 pub mod error;
 pub mod extract;
+mod feed;
 pub mod gateway;
 pub mod hasher;
 pub mod hosting;

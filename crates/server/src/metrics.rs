@@ -79,5 +79,26 @@ fn describe() {
         "mail_dropped_total",
         "Messages given up: refused for good, or their time had passed."
     );
+    describe_gauge!(
+        "event_streams",
+        "Services that listen to the event stream on this server."
+    );
+    describe_counter!(
+        "event_streams_cut_off_total",
+        "Event streams ended because the service did not read."
+    );
+    describe_gauge!(
+        "redis_publish_lag_events",
+        "Events that this server has heard of but not yet published on the Redis bus."
+    );
+    describe_counter!("redis_published_total", "Messages that Redis took.");
+    describe_counter!(
+        "redis_publish_failures_total",
+        "Attempts to publish that failed; what was to be published is tried again."
+    );
+    describe_counter!(
+        "redis_missed_events_total",
+        "Events that were pruned from the log before Redis took them."
+    );
     describe_gauge!("apps", "Published apps, by state.");
 }

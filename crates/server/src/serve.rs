@@ -32,6 +32,7 @@ use crate::{
     },
     clock::Clock,
     config::AdminListen,
+    feed,
     hosting::Hosting,
     keys::KeyError,
     mail, metrics, routes,
@@ -42,6 +43,8 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long apps may finish once nobody can reach them any more.
 const APP_GRACE: Duration = Duration::from_secs(5);
+/// How long the Redis bus may take to let go.
+const BUS_GRACE: Duration = Duration::from_secs(2);
 /// Connections open at once on one listener; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
 /// How many of them may come from one address; proxies that are trusted speak for many.
@@ -100,6 +103,7 @@ pub struct Server {
     data_socket: PathBuf,
     connections: TaskTracker,
     booting: Mutex<Option<JoinHandle<()>>>,
+    bus: Option<JoinHandle<()>>,
     // Kept while the server runs: the directory of a socket whose path would be too long in the data directory.
     _short_run_directory: Option<tempfile::TempDir>,
     // Held while the server runs, however it ends.
@@ -137,12 +141,19 @@ impl Server {
         recover(&context).await?;
         let seen = context.storage.latest_event_seq().await?;
         context.caches.applied_until(seen);
+        context.open_feed(seen).await?;
         tokio::spawn(
             context
                 .clone()
                 .follow_events(context.storage.tail_after(seen)),
         );
         tokio::spawn(context.clone().watch_currency());
+        let bus = context
+            .config
+            .redis
+            .url
+            .as_ref()
+            .map(|url| tokio::spawn(feed::bus::publish(context.clone(), url.client())));
         let connections = TaskTracker::new();
         let serve = |router| Serving {
             router,
@@ -170,6 +181,7 @@ impl Server {
             data_socket,
             connections,
             booting: Mutex::new(Some(booting)),
+            bus,
             _short_run_directory: short_run_directory,
             _lock: lock,
         })
@@ -233,6 +245,10 @@ impl Server {
         self.context.hosting().runtime.shut_down(APP_GRACE).await;
         drop(fs::remove_file(&self.data_socket));
         api_keys::flush(&self.context).await;
+        if let Some(bus) = self.bus {
+            // It notes how far it came, and lets another server go on.
+            drop(tokio::time::timeout(BUS_GRACE, bus).await);
+        }
         self.context.storage.close().await;
     }
 }

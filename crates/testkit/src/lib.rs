@@ -6,6 +6,7 @@ mod answer;
 mod people;
 mod publishing;
 mod server;
+mod services;
 
 pub use answer::Answer;
 pub use people::{AppFixture, Person};
@@ -13,3 +14,4 @@ pub use publishing::{
     Published, REQUIREMENTS, pack, prepare_environment, share_environments, write_project,
 };
 pub use server::TestServer;
+pub use services::{Heard, HeldTokens, Listener, ServiceFixture};

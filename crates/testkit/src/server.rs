@@ -41,8 +41,46 @@ impl TestServer {
         Self::launch(directory, settings, clock).await
     }
 
+    /// Starts two servers that share a PostgreSQL database and a clock. The second one must be gone before the first.
+    pub async fn start_pair(settings: &[(&str, &str)]) -> (Self, Self) {
+        let database = TestDatabase::postgres().await;
+        let DatabaseUrl::Postgres(url) = database.url().clone() else {
+            unreachable!("a PostgreSQL database has such an address")
+        };
+        let master_key = "5a".repeat(32);
+        let mut all = settings.to_vec();
+        all.extend([
+            ("database.url", url.expose().as_str()),
+            ("master_key", &master_key),
+        ]);
+        let directory = || tempfile::tempdir().expect("a temporary directory");
+        let clock =
+            Clock::fixed(Timestamp::from_second(BEGINNING_SECONDS).expect("a valid instant"));
+        let first = Self::launch_on(Some(database), directory(), &all, clock.clone()).await;
+        let second = Self::launch_on(None, directory(), &all, clock).await;
+        (first, second)
+    }
+
     /// Starts a server on a directory.
     pub(crate) async fn launch(
+        directory: TempDir,
+        settings: &[(&str, &str)],
+        clock: Clock,
+    ) -> Self {
+        let database = postgres_database().await;
+        let mut settings = settings.to_vec();
+        let url = match database.as_ref().map(TestDatabase::url) {
+            Some(DatabaseUrl::Postgres(url)) => Some(url.expose().clone()),
+            _ => None,
+        };
+        if let Some(url) = &url {
+            settings.push(("database.url", url));
+        }
+        Self::launch_on(database, directory, &settings, clock).await
+    }
+
+    async fn launch_on(
+        database: Option<TestDatabase>,
         directory: TempDir,
         settings: &[(&str, &str)],
         clock: Clock,
@@ -63,10 +101,6 @@ impl TestServer {
             "server.data_dir".into(),
             directory.path().display().to_string(),
         ));
-        let database = postgres_database().await;
-        if let Some(DatabaseUrl::Postgres(url)) = database.as_ref().map(TestDatabase::url) {
-            all.push(("database.url".into(), url.expose().clone()));
-        }
         let server = Server::start_at(config(&all).0, clock.clone())
             .await
             .expect("the server starts");
@@ -123,6 +157,12 @@ impl TestServer {
     /// Stops the server in order.
     pub async fn stop(self) {
         self.server.stop().await;
+    }
+
+    /// Stops the server in order, but keeps its database for another server until what is given back is dropped.
+    pub async fn stop_and_keep_database(self) -> Option<TestDatabase> {
+        self.server.stop().await;
+        self.database
     }
 
     /// The context, to look behind the scenes.

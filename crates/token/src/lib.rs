@@ -5,6 +5,7 @@
 //! - [`verify_id_token`]: ID tokens of outside identity providers (OpenID Connect).
 //! - [`OpaqueToken`]: sessions, refresh tokens, links and invitations, of which only a digest is kept.
 //! - [`viewer`]: what an app and the data API learn of the person in front of them.
+//! - [`EventKey`]: the signature of events that services are told.
 //! - [`ServiceKeys`]: what services prove themselves with.
 //! - [`MasterKey`]: the one secret of a server, and everything that is derived from it.
 //! - [`ApiKeyText`]: API keys, of which only a digest is kept.
@@ -16,6 +17,7 @@
 
 mod api_key;
 mod claims;
+mod event;
 mod id_token;
 mod jwk;
 mod jws;
@@ -31,6 +33,7 @@ pub mod viewer;
 
 pub use api_key::{ApiKeyText, ApiKeyTextError};
 pub use claims::{AccessClaims, TokenType};
+pub use event::{EventKey, canonical, event_text};
 pub use id_token::{ID_TOKEN_ALGORITHMS, IdClaims, IdExpectations, IdTokenError, verify_id_token};
 pub use jws::{Algorithm, JwsError, MAXIMUM_TOKEN_BYTES};
 pub use key::{KeyError, KeySet, SigningKey, VerifyingKey};

@@ -248,7 +248,7 @@ pub(crate) struct ServiceAdd {
     #[arg(long)]
     pub(crate) audience: Option<String>,
     /// What it may ask; may be repeated. Known are introspection, api-key-introspection, event-stream and user-create.
-    #[arg(long = "scope", value_name = "SCOPE", default_values = ["introspection", "event-stream"])]
+    #[arg(long = "scope", visible_alias = "scopes", value_name = "SCOPE", value_delimiter = ',', default_values = ["introspection", "event-stream"])]
     pub(crate) scopes: Vec<String>,
     /// Takes the secret from standard input, for a service that has one already.
     #[arg(long)]

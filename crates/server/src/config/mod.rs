@@ -16,6 +16,7 @@ mod mail;
 mod provider_file;
 mod providers;
 mod raw;
+mod redis;
 mod server;
 pub(crate) mod setting;
 
@@ -36,6 +37,7 @@ pub use providers::{
     UserFields,
 };
 pub use raw::{ConfigErrors, Mistake, RawConfig, Source, Sources};
+pub use redis::{Redis, RedisUrl};
 pub use server::{AdminListen, Domain, Server};
 pub use setting::{Setting, Span, Within};
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub mail: Mail,
     /// API keys.
     pub api_keys: ApiKeys,
+    /// The bus that services may hear of revocations by.
+    pub redis: Redis,
     /// Published apps.
     pub apps: Apps,
     /// The key-value store.
@@ -83,6 +87,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         OutsideSignIn::SETTINGS,
         Mail::SETTINGS,
         ApiKeys::SETTINGS,
+        Redis::SETTINGS,
         Apps::SETTINGS,
         Kv::SETTINGS,
         Log::SETTINGS,
@@ -119,6 +124,7 @@ impl Config {
             mail.check(raw);
         }
         let api_keys = ApiKeys::read(raw);
+        let redis = Redis::read(raw);
         let (apps, kv, log, keys) = (
             Apps::read(raw),
             Kv::read(raw),
@@ -141,6 +147,7 @@ impl Config {
             providers,
             mail: mail?,
             api_keys: api_keys?,
+            redis: redis?,
             apps: apps?,
             kv: kv?,
             log: log?,

@@ -43,7 +43,8 @@ impl FromRequestParts<Context> for PrivateCaller {
         let unauthorized = || IssuerError::new(StatusCode::UNAUTHORIZED, "Unauthorized");
         let proof = proof(&parts.headers).ok_or_else(unauthorized)?;
         services::authenticate(context, proof)
-            .await?
+            .await
+            .map_err(IssuerError::of_private)?
             .map(Self)
             .ok_or_else(unauthorized)
     }

@@ -93,6 +93,21 @@ impl RefreshTokens<'_> {
         Ok(found.as_ref().map(IssuedAccess::of))
     }
 
+    /// The access tokens of a session that have not expired, the oldest first, superseded ones included: whoever kept
+    /// one may still believe it.
+    pub fn live_access(&mut self, session: SessionId, now: Timestamp) -> Result<Vec<Uuid>, Error> {
+        let mut select = Query::select();
+        select
+            .column("jti")
+            .from(TABLE)
+            .cond_where(is("session", session.as_uuid()))
+            .and_where(Expr::col("jti").is_not_null())
+            .and_where(Expr::col("access_expires_at").gt(millis(now)))
+            .order_by("issued_at", Order::Asc);
+        self.0
+            .query(&select, |row| row.cells(TABLE, &["jti"]).uuid())
+    }
+
     /// When a token that was issued in exchange for this one was first exchanged itself; `None` while none was.
     pub fn first_successor_use(&mut self, token: [u8; 32]) -> Result<Option<Timestamp>, Error> {
         let mut select = Query::select();

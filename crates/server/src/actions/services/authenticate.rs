@@ -68,6 +68,17 @@ impl PrivateClient {
     pub const fn by_token(&self) -> bool {
         self.by_token
     }
+
+    /// Whether what it showed would still be accepted, the end of a token's time aside: for answers that take long.
+    pub(crate) async fn still_stands(&self, context: &Context, scope: &str) -> Result<bool, Error> {
+        let Some(then) = &self.service else {
+            return Ok(true);
+        };
+        let registry = context.services().await?;
+        Ok(registry.get(&then.id).is_some_and(|now| {
+            now.may_call() && now.secret == then.secret && now.scopes.contains(scope)
+        }))
+    }
 }
 
 /// Who presents this, if it is good. An unknown service and a wrong secret give the same, after the same work.

@@ -22,8 +22,8 @@ pub(super) async fn exchange(
     let request = if body.is_empty() {
         ServiceTokenRequest::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|_| IssuerError::invalid("scopes", "Input should be a list of texts"))?
+        super::object(&body)
+            .ok_or_else(|| IssuerError::invalid("scopes", "Input should be a list of texts"))?
     };
     let words = request.scopes.filter(|words| !words.is_empty());
     let forbidden = || IssuerError::new(StatusCode::FORBIDDEN, "Forbidden");

@@ -1,0 +1,238 @@
+//! One service's stream: from its place in the event log on, until it goes, the server stops, or its credential is
+//! worth nothing any more.
+
+use std::time::Duration;
+
+use accounts::service::EVENT_STREAM;
+use bytes::Bytes;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    RETRY, Taken,
+    messages::{gap_frame, opened_frame, seq_in},
+};
+use crate::{Context, Error, actions::services::PrivateClient};
+
+/// Pieces that wait for a service that reads slowly.
+const QUEUE: usize = 64;
+/// A service that has not taken a piece for this long is cut off; it comes back and goes on from where it was.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Events read from the log at once.
+const BATCH: u32 = 500;
+/// What says that the stream is alive and has told everything there is.
+const HEARTBEAT: &str = ": ping\n\n";
+
+/// Opens a stream. With a place that was told before (`Last-Event-ID`) it goes on from there; without one it begins now.
+/// A place that is not in this log, or whose successors are forgotten, begins with a `gap`.
+pub(crate) async fn open(
+    context: &Context,
+    client: PrivateClient,
+    last_event_id: Option<&str>,
+    heartbeat: Duration,
+) -> Result<mpsc::Receiver<Bytes>, Error> {
+    let feed = &context.feed;
+    let now = feed.until();
+    let resumed = match last_event_id.map(|id| seq_in(feed.epoch(), id)) {
+        // Another server may be ahead of this one, but not of the log.
+        Some(Some(seq)) if seq > now && seq > context.storage.latest_event_seq().await? => {
+            Some(None)
+        }
+        other => other,
+    };
+    let (begin, position) = match resumed {
+        Some(Some(seq)) => (String::new(), seq),
+        Some(None) => {
+            let place = feed.place(now);
+            (
+                gap_frame(&place) + &opened_frame(&place, feed.key.as_ref()),
+                now,
+            )
+        }
+        None => (opened_frame(&feed.place(now), feed.key.as_ref()), now),
+    };
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let stream = Stream {
+        context: context.clone(),
+        client,
+        position,
+        named: position,
+        sender,
+    };
+    tokio::spawn(stream.run(begin, heartbeat));
+    Ok(receiver)
+}
+
+struct Stream {
+    context: Context,
+    client: PrivateClient,
+    /// Everything until here was told.
+    position: u64,
+    /// The place that the service knows.
+    named: u64,
+    sender: mpsc::Sender<Bytes>,
+}
+
+/// The stream is to end.
+struct Ended;
+
+impl Stream {
+    async fn run(mut self, begin: String, heartbeat: Duration) {
+        let _counted = Counted::new();
+        let mut head = self.context.feed.head.subscribe();
+        let mut changes = self.context.caches.changes();
+        let mut beat = interval(heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = self.context.stopping.clone();
+        if self.send(begin).await.is_err() {
+            return;
+        }
+        loop {
+            if self.tell().await.is_err() {
+                return;
+            }
+            let going = tokio::select! {
+                _ = head.changed() => Ok(()),
+                _ = changes.changed() => self.check().await,
+                _ = beat.tick() => self.beat().await,
+                () = self.sender.closed() => Err(Ended),
+                () = stopping.cancelled() => Err(Ended),
+            };
+            if going.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells everything there is.
+    async fn tell(&mut self) -> Result<(), Ended> {
+        loop {
+            let (text, until) = match self.context.feed.take_after(self.position) {
+                Taken::Nothing => return Ok(()),
+                Taken::Frames { text, until } => (text, until),
+                Taken::InTheLog { until } => match self.read(until).await {
+                    Ok(read) => read,
+                    Err(error) => {
+                        tracing::warn!(%error.message, "cannot read the event log for a stream; trying again");
+                        tokio::select! {
+                            () = tokio::time::sleep(RETRY) => continue,
+                            () = self.sender.closed() => return Err(Ended),
+                            () = self.context.stopping.cancelled() => return Err(Ended),
+                        }
+                    }
+                },
+            };
+            self.position = until;
+            if !text.is_empty() {
+                self.named = until;
+                self.send(text).await?;
+            }
+        }
+    }
+
+    /// Frames from the log: of the next events, but none after `until`.
+    async fn read(&self, until: u64) -> Result<(Vec<u8>, u64), Error> {
+        let feed = &self.context.feed;
+        let mut events = self
+            .context
+            .storage
+            .events_after(self.position, BATCH)
+            .await?;
+        events.retain(|event| event.seq <= until);
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Ok((gap_frame(&feed.place(until)).into_bytes(), until));
+        };
+        let (first, last) = (first.seq, last.seq);
+        let mut text = Vec::new();
+        if first > self.position + 1 {
+            text.extend(gap_frame(&feed.place(first - 1)).into_bytes());
+        }
+        let told = self.context.with_details(events).await?;
+        for (_, frames) in feed.rendered(told) {
+            text.extend_from_slice(&frames);
+        }
+        Ok((text, last))
+    }
+
+    /// Ends the stream of a service that was removed, or whose secret or scopes are others by now.
+    async fn check(&self) -> Result<(), Ended> {
+        match self.client.still_stands(&self.context, EVENT_STREAM).await {
+            Ok(false) => Err(Ended),
+            // It is looked again at the next change.
+            Ok(true) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says that everything was told, which is only known while the event log is followed.
+    async fn beat(&mut self) -> Result<(), Ended> {
+        if !self.context.caches.is_current() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        if self.named != self.position {
+            // So that the place does not grow old while nothing happens that services are told of.
+            self.named = self.position;
+            text = format!("id: {}\n\n", self.context.feed.place(self.position));
+        }
+        text.push_str(HEARTBEAT);
+        self.send(text).await
+    }
+
+    async fn send(&self, text: impl Into<Bytes>) -> Result<(), Ended> {
+        deliver(&self.sender, text.into(), PATIENCE).await
+    }
+}
+
+async fn deliver(
+    sender: &mpsc::Sender<Bytes>,
+    text: Bytes,
+    patience: Duration,
+) -> Result<(), Ended> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if let Ok(sent) = tokio::time::timeout(patience, sender.send(text)).await {
+        return sent.map_err(|_| Ended);
+    }
+    metrics::counter!("event_streams_cut_off_total").increment(1);
+    Err(Ended)
+}
+
+/// Counts an open stream for as long as it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("event_streams").increment(1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("event_streams").decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_does_not_read_is_cut_off() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        for _ in 0..2 {
+            assert!(deliver(&sender, Bytes::from("x"), PATIENCE).await.is_ok());
+        }
+        let patience = Duration::from_millis(1);
+        assert!(deliver(&sender, Bytes::from("x"), patience).await.is_err());
+        drop(sender);
+        let mut read = 0;
+        while receiver.recv().await.is_some() {
+            read += 1;
+        }
+        assert_eq!(read, 2, "what was queued is still there, and then the end");
+    }
+}
