@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Error,
     actions::{accounts as actions, accounts::cli_login},
+    config::EmailVerification,
     extract::Path,
 };
 
@@ -55,6 +56,8 @@ fn profile_page(visit: &Visit, failed: Option<(&str, String)>) -> Result<pages::
         form,
         email: account.email.clone(),
         email_verified: account.email_verified,
+        can_confirm: !account.email_verified
+            && visit.context.config.accounts.email_verification != EmailVerification::Off,
         username: account.username.clone(),
         role: account.role.to_string(),
         since: page.moment(account.created_at),

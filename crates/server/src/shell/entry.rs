@@ -9,6 +9,7 @@ use super::{
     cookies::{self, Kept, THEME_COOKIE},
     errors,
     form::Posted,
+    mailed,
     next::Next,
     page::Theme,
     pages::{self, InviteNote, NoticeLink},
@@ -18,10 +19,10 @@ use crate::{
     Context, Error,
     actions::{
         accounts as actions,
-        accounts::{Credentials, NewAccount},
+        accounts::{Credentials, NewAccount, Registration},
         apps::find_invite,
     },
-    config::SignUp,
+    config::{EmailVerification, SignUp},
     extract::Query,
 };
 
@@ -119,8 +120,22 @@ pub(super) async fn sign_up_page(
 pub(super) async fn sign_up(Posted { visit, fields }: Posted) -> Result<Response, Error> {
     let invite = fields.filled("invite");
     let next = Next::parse(fields.get("next"));
-    match actions::sign_up(&visit.context, typed(&fields), invite, &visit.device).await {
-        Ok(signed_in) => visit.go_signed_in(&next, &signed_in).await,
+    let verification = visit.context.config.accounts.email_verification;
+    let signed_up = if invite.is_none() && verification != EmailVerification::Off {
+        let registered = actions::register(&visit.context, registration(&fields), visit.peer).await;
+        registered.map(|()| None)
+    } else {
+        actions::sign_up(&visit.context, typed(&fields), invite, &visit.device)
+            .await
+            .map(Some)
+    };
+    match signed_up {
+        Ok(Some(signed_in)) => visit.go_signed_in(&next, &signed_in).await,
+        // The same for an address that has an account.
+        Ok(None) => Ok(mailed::check_mail(
+            &visit,
+            "A link to confirm the address is on its way to it. It works once, within 24 hours.",
+        )),
         Err(error) if error.status == StatusCode::FORBIDDEN => Err(error),
         Err(error) if errors::belongs_to_form(&error) => {
             let note = match invite {
@@ -176,7 +191,8 @@ pub(super) async fn sign_in(Posted { visit, fields }: Posted) -> Result<Response
     {
         Ok(finished) => visit.go_on(&next, finished).await,
         Err(error) if errors::belongs_to_form(&error) => {
-            let page = sign_in_form(&visit, &next, login, Some(error.message.to_string()));
+            let mut page = sign_in_form(&visit, &next, login, Some(error.message.to_string()));
+            page.can_confirm = error.code == "email_unverified";
             Ok(again(visit.show_door(error.status, &page), &error))
         }
         Err(error) => Err(error),
@@ -257,6 +273,8 @@ fn sign_in_form(visit: &Visit, next: &Next, login: &str, message: Option<String>
         form: pages::SignIn::form(login, message),
         next: next.to_string(),
         can_sign_up: visit.context.config.accounts.sign_up == SignUp::Open,
+        can_reset: actions::capabilities(&visit.context).password_reset,
+        can_confirm: false,
         // The name in the address is what the person typed or followed: it tells nothing about what exists.
         reason: next.opens_app().map(|slug| format!("Then {slug} opens.")),
         passkeys: actions::factors::passkeys_work(&visit.context),
@@ -278,6 +296,16 @@ fn typed(fields: &super::form::Fields) -> NewAccount {
         username: fields.get("username").to_owned(),
         full_name: fields.filled("full_name").map(str::to_owned),
         password: fields.secret("password"),
+    }
+}
+
+fn registration(fields: &super::form::Fields) -> Registration {
+    let new = typed(fields);
+    Registration {
+        email: new.email,
+        username: Some(new.username),
+        full_name: new.full_name,
+        password: new.password,
     }
 }
 

@@ -15,6 +15,7 @@ mod entry;
 mod errors;
 mod form;
 mod logs;
+mod mailed;
 mod manage;
 mod next;
 mod outside;
@@ -161,6 +162,7 @@ pub fn routes() -> Routes {
             "/account/connections/{provider}/disconnect",
             connections::disconnect,
         )
+        .merge(mailed::routes())
         .get("/cli-login/{request}", account::cli_login)
         .post("/cli-login/{request}", account::decide_cli_login)
         .with(|router| {

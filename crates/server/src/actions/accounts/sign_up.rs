@@ -5,7 +5,10 @@ use storage::EventKind;
 use token::{OpaqueKind, OpaqueToken};
 
 use super::{NewAccount, SignedIn, invitations, sessions::NewSession};
-use crate::{Context, Error, config::SignUp};
+use crate::{
+    Context, Error,
+    config::{EmailVerification, SignUp},
+};
 
 /// Makes an account and signs it in. With the policy `invite-only` the address must have been invited to an app;
 /// `invite` is the token of the invitation's link, which also proves the address.
@@ -19,6 +22,8 @@ pub async fn sign_up(
     if policy == SignUp::Closed {
         return Err(closed());
     }
+    // Where addresses are proven, only an invitation's link makes an account at once; see `register`.
+    let verifies = context.config.accounts.email_verification != EmailVerification::Off;
     let account = account.check()?;
     let invite = invite
         .map(|token| OpaqueToken::parse(OpaqueKind::Invite, token).map(|token| token.digest()));
@@ -47,6 +52,11 @@ pub async fn sign_up(
             let is_invited = invited(change)?;
             if policy == SignUp::InviteOnly && !is_invited {
                 return Err(closed());
+            }
+            if verifies && !is_invited {
+                return Err(Error::forbidden(
+                    "This invitation is over; sign up without it, and confirm your address by mail.",
+                ));
             }
             let mut record = record.clone();
             record.email_verified = is_invited;

@@ -1,12 +1,11 @@
 //! Changing an account: one's own profile, or somebody else's record by who looks after it.
 
 use accounts::{Account, Actor, Avatar, Email, EndReason, Identity, Password, Role, Standing};
-use http::StatusCode;
 use ids::AccountId;
 use secret::SecretString;
 
-use super::{authority, passwords};
-use crate::{Change, Context, Error, extract::Caller};
+use super::{authority, by_mail, passwords};
+use crate::{Change, Context, Error, Peer, extract::Caller};
 
 /// The provider that an outside id without a provider's name belongs to.
 pub const DEFAULT_PROVIDER: &str = "google";
@@ -89,39 +88,46 @@ pub async fn update_user(
         .await
 }
 
-/// Changes the caller's own profile. Touches neither role nor flags, except that a new address is not verified. Where
-/// changes of address are confirmed by mail, they are refused here.
+/// Changes the caller's own profile. Touches neither role nor flags, except that a new address is not verified. With
+/// `accounts.email_change_confirmation` the address stays as it is until the new one is proven by mail.
 pub async fn update_profile(
     context: &Context,
     caller: &Caller,
-    wanted: ProfileChange,
+    mut wanted: ProfileChange,
+    peer: Peer,
 ) -> Result<Account, Error> {
     let (id, now) = (caller.account.id, context.now());
-    let asks_first = super::capabilities(context).email_change_confirmation;
-    context
+    let mut email = wanted
+        .email
+        .take()
+        .filter(|email| email.as_str() != caller.account.email);
+    if by_mail::capabilities(context).email_change_confirmation
+        && let Some(email) = email.take()
+    {
+        by_mail::change_email(context, &caller.account, email.as_str(), peer).await?;
+    }
+    let mover = by_mail::Mover::prepare(context);
+    let changed = context
         .change(move |change| {
             let before = change.accounts().find(id)?.ok_or_else(Error::not_found)?;
-            let is_new = |email: &Email| email.as_str() != before.email;
-            if asks_first && wanted.email.as_ref().is_some_and(is_new) {
-                return Err(Error::new(
-                    StatusCode::FORBIDDEN,
-                    "email_change_confirmation_required",
-                    "Another address is asked for and confirmed by mail here.",
-                ));
-            }
             let mut account = before.clone();
             apply(&mut account, &wanted);
             let nothing = accounts::Consequence {
                 raises_generation: false,
                 ends_sessions: None,
             };
-            let account = authority::write(change, &before, account, nothing, now)?;
+            let mut account = authority::write(change, &before, account, nothing, now)?;
+            if let Some(email) = &email {
+                account = mover.change(change, account, email.as_str(), false, now)?;
+            }
             Ok(Account {
                 password: None,
                 ..account
             })
         })
-        .await
+        .await?;
+    context.mail.ring();
+    Ok(changed)
 }
 
 fn apply(account: &mut Account, wanted: &ProfileChange) {

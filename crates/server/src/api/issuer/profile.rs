@@ -1,7 +1,7 @@
 //! One's own account.
 
 use accounts::Actor;
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use http::StatusCode;
 use protocol::issuer::{Message, ProfileUpdated, UserPublic};
 
@@ -11,7 +11,8 @@ use super::{
     wire::user_public,
 };
 use crate::{
-    Context, actions::accounts as actions, error::IssuerError, extract::TokenCaller, routes::Routes,
+    Context, Peer, actions::accounts as actions, error::IssuerError, extract::TokenCaller,
+    routes::Routes,
 };
 
 pub(super) fn routes() -> Routes {
@@ -29,12 +30,13 @@ async fn get(TokenCaller(caller): TokenCaller) -> Json<UserPublic> {
 
 async fn update(
     State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
     TokenCaller(caller): TokenCaller,
     mut body: Fields,
 ) -> Result<Json<ProfileUpdated>, IssuerError> {
     let wanted = profile(&mut body);
     body.finish()?;
-    let changed = actions::update_profile(&context, &caller, wanted).await;
+    let changed = actions::update_profile(&context, &caller, wanted, peer).await;
     let user = changed.map_err(|error| refusal(error, StatusCode::CONFLICT, EMAIL_TAKEN))?;
     Ok(Json(ProfileUpdated {
         success: true,

@@ -48,6 +48,8 @@ pub struct Profile {
     pub email: String,
     /// Whether it was proven.
     pub email_verified: bool,
+    /// Whether the page offers to prove it.
+    pub can_confirm: bool,
     /// Lower-case, unique.
     pub username: String,
     /// `superadmin`, …

@@ -59,6 +59,10 @@ pub struct SignIn {
     pub next: String,
     /// Whether the page offers to make an account.
     pub can_sign_up: bool,
+    /// Whether a forgotten password can be replaced.
+    pub can_reset: bool,
+    /// Whether the page offers to send the proof of an address again.
+    pub can_confirm: bool,
     /// Why the person has to sign in, for example to open an app.
     pub reason: Option<String>,
     /// Browsers can keep passkeys for this server.

@@ -7,6 +7,7 @@ mod dashboard;
 mod diff;
 mod door;
 mod logs;
+mod mailed;
 mod notice;
 mod people;
 mod security;
@@ -26,6 +27,7 @@ pub use door::{
     SignOut, SignUp,
 };
 pub use logs::{LogKind, LogLine, Logs};
+pub use mailed::{EmailAddress, Mail, Mailed, ShownLink, WaitingLink};
 pub use notice::{Confirm, ErrorPage, Notice, NoticeLink};
 pub use people::{Invitation, Member, Outcome, People, ShareResult};
 pub use security::{

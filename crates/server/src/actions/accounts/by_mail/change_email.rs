@@ -2,7 +2,6 @@
 //! back.
 
 use accounts::{Account, Challenge, ChallengeInvalid, ChallengePurpose, Email, EndReason, Ended};
-use ids::AccountId;
 use jiff::Timestamp;
 use storage::EventKind;
 
@@ -124,7 +123,7 @@ pub async fn confirm_email_change(
 }
 
 /// Takes a change of address back: the account has its old address and no password, everybody is signed out, and the
-/// link that is returned sets a new password.
+/// token that is returned sets a new password.
 pub async fn undo_email_change(
     context: &Context,
     token: &str,
@@ -134,7 +133,7 @@ pub async fn undo_email_change(
     context.mail_rate.redeem(context, peer)?;
     let now = context.now();
     let reset = FreshToken::make(context, ChallengePurpose::ResetPassword);
-    let link = reset.link.clone();
+    let token = reset.token.clone();
     context
         .change(move |change| {
             let (challenge, mut account) = redeem(change, digest, UNDO, now)?;
@@ -161,28 +160,29 @@ pub async fn undo_email_change(
                 reset.digest,
                 now,
             ))?;
-            told(change, account.id)
+            change.event(EventKind::AccountChanged, account.id)?;
+            change.event(EventKind::AccountGeneration, account.id)
         })
         .await?;
-    Ok(link)
+    Ok(token)
 }
 
 /// Changes the address and tells the old one.
 #[derive(Clone)]
-struct Mover {
+pub(in crate::actions::accounts) struct Mover {
     notice: NewMail,
     undo: FreshToken,
 }
 
 impl Mover {
-    fn prepare(context: &Context) -> Self {
+    pub(in crate::actions::accounts) fn prepare(context: &Context) -> Self {
         Self {
             notice: NewMail::prepare(context),
             undo: FreshToken::make(context, UNDO),
         }
     }
 
-    fn change(
+    pub(in crate::actions::accounts) fn change(
         &self,
         change: &mut Change<'_>,
         account: Account,
@@ -194,12 +194,11 @@ impl Mover {
         let changed = Account {
             email: new.to_owned(),
             email_verified: is_proven,
-            // Tokens tell the address, and proofs that are under way are of the old one.
-            generation: account.generation + 1,
             updated_at: now,
             ..account
         };
         change.accounts().update(&changed)?;
+        // Proofs that are under way are of the old address.
         change.challenges().clear(changed.id, Some(UNDO))?;
         // Whoever has stolen the account and changes the address twice must not thereby take the first address its way
         // back: the oldest one counts until it lapses.
@@ -218,12 +217,7 @@ impl Mover {
         if is_proven {
             invitations::take_up_at(change, &changed, now)?;
         }
-        told(change, changed.id)?;
+        change.event(EventKind::AccountChanged, changed.id)?;
         Ok(changed)
     }
-}
-
-fn told(change: &mut Change<'_>, account: AccountId) -> Result<(), Error> {
-    change.event(EventKind::AccountChanged, account)?;
-    change.event(EventKind::AccountGeneration, account)
 }

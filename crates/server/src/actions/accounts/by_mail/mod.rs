@@ -17,6 +17,7 @@ use storage::Tx;
 use token::{OpaqueKind, OpaqueToken};
 use uuid::Uuid;
 
+pub(super) use change_email::Mover;
 pub use change_email::{
     EmailChange, change_email, confirm_email_change, find_email_change, find_undo,
     undo_email_change,
@@ -83,15 +84,18 @@ struct Typed {
 #[derive(Clone)]
 struct FreshToken {
     digest: [u8; 32],
+    token: String,
     link: String,
 }
 
 impl FreshToken {
     fn make(context: &Context, purpose: ChallengePurpose) -> Self {
         let token = OpaqueToken::generate(kind(purpose), crate::random::bytes());
+        let text = token.reveal();
         Self {
             digest: token.digest(),
-            link: link(context, purpose, token.reveal().expose()),
+            link: link(context, purpose, text.expose()),
+            token: text.expose().clone(),
         }
     }
 }

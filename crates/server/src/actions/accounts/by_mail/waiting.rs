@@ -1,6 +1,6 @@
 //! What waits: sign-ups whose address is not proven yet, and mailed links that nobody was there to send.
 
-use accounts::{Account, ChallengePurpose, Role, Username};
+use accounts::{Account, ChallengePurpose, Email, Role};
 use ids::AccountId;
 use jiff::Timestamp;
 use secret::{SecretBytes, SecretString};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Typed;
 use crate::{
     Change, Context, Error,
-    actions::accounts::{invitations, passwords},
+    actions::accounts::{authority, invitations, passwords},
     config::EmailVerification,
     mail::{self, Letter, OpenError},
     random,
@@ -46,7 +46,14 @@ impl Maker {
         is_proven: bool,
         now: Timestamp,
     ) -> Result<Account, Error> {
-        let username = self.free_username(change, typed.username.as_deref(), email)?;
+        let wished = match &typed.username {
+            Some(name) if change.accounts().find_by_username(name)?.is_none() => Some(name.clone()),
+            _ => None,
+        };
+        let username = match wished {
+            Some(name) => name,
+            None => authority::free_username(change, &Email::parse(email)?, self.digits)?,
+        };
         let account = Account {
             id: self.id,
             email: email.to_owned(),
@@ -69,26 +76,6 @@ impl Maker {
             invitations::take_up_at(change, &account, now)?;
         }
         Ok(account)
-    }
-
-    /// The name that was wished for, or one like it that nobody has.
-    fn free_username(
-        &self,
-        tx: &mut Tx,
-        wished: Option<&str>,
-        email: &str,
-    ) -> Result<String, Error> {
-        let local = email.split('@').next().unwrap_or_default();
-        let base = wished
-            .and_then(|name| Username::parse(name).ok())
-            .or_else(|| Username::suggest(local))
-            .map_or_else(|| "user".to_owned(), |name| name.as_str().to_owned());
-        if base != "user" && tx.accounts().find_by_username(&base)?.is_none() {
-            return Ok(base);
-        }
-        let digits = hex::encode(self.digits);
-        let base = base.get(..21).unwrap_or(&base).trim_end_matches('-');
-        Ok(format!("{base}-{digits}"))
     }
 
     /// Makes the account of the sign-up that a token completes; `None` when it is no such token, or no longer.
