@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Manages accounts, on the data directory; the server may be running or not.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Tries the way to the mail server.
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Manages services that call the issuer in their own name, on the data directory; the server may be running or not.
     #[command(subcommand)]
     Services(ServicesCommand),
@@ -188,6 +191,18 @@ pub(crate) enum AccountCommand {
     /// sure first that it is they who ask.
     #[command(after_help = "Example:\n  vestibule account reset-factors ada@example.com")]
     ResetFactors(AccountResetFactors),
+    /// Takes over accounts of another program, with their password hashes.
+    #[command(
+        after_help = "Examples:\n  vestibule account import accounts.jsonl --dry-run\n  vestibule account import accounts.jsonl\n  \
+                            psql -c \"copy (select …) to stdout csv header\" | vestibule account import - --format csv\n\n\
+                            Fields: email, and any of id, username, full_name, avatar, role, is_active, email_verified,\n\
+                            password_hash, providers, provider, oauth_user_id, created_at. Accounts that are there already\n\
+                            are skipped, so the same can be run again. Ends with 3 when a line has a problem."
+    )]
+    Import(AccountImport),
+    /// Shows the links that wait to be mailed, for a server without a mail server. That they were shown is on record.
+    #[command(after_help = "Example:\n  vestibule account links ada@example.com")]
+    Links(AccountLinks),
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +210,58 @@ pub(crate) struct AccountResetFactors {
     /// The mail address or the username.
     #[arg(value_name = "EMAIL")]
     pub(crate) login: String,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountImport {
+    /// The file; `-` for standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// How it is written [default: by the file's name, or how it begins].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ImportFormat>,
+    /// Tries everything and changes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Takes names, roles and outside ids over for accounts that are there already; their passwords stay.
+    #[arg(long)]
+    pub(crate) update: bool,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+/// How accounts are written in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated, the fields' names in the first line.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountLinks {
+    /// Only those for this address.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    #[command(flatten)]
+    pub(crate) serving: Serving,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Sends a test message through the configured mail server.
+    #[command(after_help = "Example:\n  vestibule mail test ada@example.com")]
+    Test(MailTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MailTest {
+    /// Where to send it.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: String,
     #[command(flatten)]
     pub(crate) serving: Serving,
 }

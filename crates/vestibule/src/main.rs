@@ -14,10 +14,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::{AccountCommand, Arguments, Command, ConfigCommand};
+use crate::arguments::{AccountCommand, Arguments, Command, ConfigCommand, MailCommand};
 use crate::commands::{
-    access, account, apps, config, connect, inspect, keys, kv, login, logs, publish, serve,
-    services, up,
+    access, account, account_import, apps, config, connect, inspect, keys, kv, login, logs, mail,
+    publish, serve, services, up,
 };
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::Output;
@@ -63,6 +63,13 @@ async fn run(arguments: Arguments, output: Output) -> Outcome {
             Command::Account(AccountCommand::Create(arguments)) => {
                 account::create(&arguments, output).await
             }
+            Command::Account(AccountCommand::Import(arguments)) => {
+                account_import::import(&arguments, output).await
+            }
+            Command::Account(AccountCommand::Links(arguments)) => {
+                mail::links(&arguments, output).await
+            }
+            Command::Mail(MailCommand::Test(arguments)) => mail::test(&arguments, output).await,
             Command::Services(command) => services::run(command, output).await,
             Command::Keys(command) => keys::run(&command, output).await,
             Command::Login(arguments) => login::login(&global, &arguments, output).await,

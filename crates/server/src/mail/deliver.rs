@@ -38,6 +38,9 @@ pub(crate) async fn deliver(context: Context) {
             None
         }
     };
+    if let Err(error) = take_over(&context).await {
+        tracing::warn!(error = %Chain(&error), "what was under way is sent later");
+    }
     loop {
         tokio::select! {
             () = context.mail.rung() => {}
@@ -55,6 +58,19 @@ pub(crate) async fn deliver(context: Context) {
             }
         }
     }
+}
+
+/// Takes over what this server had taken when it last ended. On an embedded database nobody else can have it; with
+/// others on the same database, leases end by themselves.
+async fn take_over(context: &Context) -> Result<(), storage::Error> {
+    if context.config.database.url.is_some() {
+        return Ok(());
+    }
+    let now = context.now();
+    context
+        .storage
+        .write(move |tx| tx.outbox().release(now).map(drop))
+        .await
 }
 
 /// Takes what is due and deals with it; `false` when there was nothing.

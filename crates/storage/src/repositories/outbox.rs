@@ -139,6 +139,16 @@ impl Outbox<'_> {
         Ok(leased)
     }
 
+    /// Makes everything that waits due now: whoever had taken some of it is gone.
+    pub fn release(&mut self, now: Timestamp) -> Result<u64, Error> {
+        let mut update = Query::update();
+        update
+            .table(TABLE)
+            .value("due_at", millis(now))
+            .and_where(Expr::col("due_at").gt(millis(now)));
+        self.0.execute(&update)
+    }
+
     /// Whether anything of these states is due.
     pub fn is_due(&mut self, states: &[MailState], now: Timestamp) -> Result<bool, Error> {
         let mut select = Query::select();

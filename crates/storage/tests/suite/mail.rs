@@ -53,6 +53,9 @@ on_both_engines! {
         assert_eq!(again.len(), 2);
         assert_eq!(again[0].due_at, Some(later(240)));
         assert!(storage.read(|tx| tx.outbox().is_due(&[MailState::Ready], later(240))).await.unwrap());
+        assert!(!storage.read(|tx| tx.outbox().is_due(&[MailState::Ready], later(121))).await.unwrap());
+        assert_eq!(storage.write(|tx| tx.outbox().release(later(121))).await, Ok(2));
+        assert!(storage.read(|tx| tx.outbox().is_due(&[MailState::Ready], later(121))).await.unwrap());
         assert!(!storage.read(|tx| tx.outbox().is_due(&[MailState::Asked], later(240))).await.unwrap());
     }
 

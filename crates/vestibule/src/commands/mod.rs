@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod account;
+pub(crate) mod account_import;
 pub(crate) mod apps;
 pub(crate) mod config;
 pub(crate) mod inspect;
@@ -9,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod kv;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod mail;
 pub(crate) mod publish;
 pub(crate) mod serve;
 pub(crate) mod services;

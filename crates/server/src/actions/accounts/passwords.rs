@@ -1,6 +1,6 @@
 //! Hashing and checking passwords on the hash threads.
 
-use accounts::{Account, HashParameters, Password, Verdict};
+use accounts::{Account, HashError, HashParameters, Password, Scheme, Verdict};
 use ids::AccountId;
 use secret::SecretString;
 
@@ -55,6 +55,11 @@ pub(super) async fn renew(
             Ok(())
         })
         .await
+}
+
+/// How a stored hash was made, if passwords can be compared with it here.
+pub(super) fn scheme(context: &Context, stored: &SecretString) -> Result<Scheme, HashError> {
+    accounts::scheme(stored, parameters(&context.config.accounts))
 }
 
 /// Whether two stored hashes are the same text.

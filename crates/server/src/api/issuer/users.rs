@@ -200,9 +200,6 @@ pub(super) fn refusal(error: Error, taken: StatusCode, email_taken: &'static str
         ("raises_own_role", _) => {
             IssuerError::new(StatusCode::FORBIDDEN, "A user may not raise their own role")
         }
-        ("email_change_confirmation_required", _) => {
-            IssuerError::new(StatusCode::FORBIDDEN, "email_change_confirmation_required")
-        }
         ("out_of_reach", _) => IssuerError::not_enough_privileges(),
         ("last_superuser_required", _) => {
             IssuerError::new(StatusCode::CONFLICT, "last_superuser_required")
