@@ -151,9 +151,8 @@ impl Letter {
 
     const fn subject(&self) -> &'static str {
         match self {
-            Self::SignUp { .. } => "Confirm your email address",
+            Self::SignUp { .. } | Self::VerifyEmail { .. } => "Confirm your email address",
             Self::AlreadyThere { .. } => "You have an account already",
-            Self::VerifyEmail { .. } => "Confirm your email address",
             Self::ResetPassword { .. } => "Set a new password",
             Self::ChangeEmail { .. } => "Confirm your new email address",
             Self::EmailChanged { .. } => "Your email address was changed",

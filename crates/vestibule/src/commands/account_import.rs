@@ -214,8 +214,12 @@ fn json_lines(mut reader: Box<dyn BufRead>) -> impl Iterator<Item = Result<Row, 
                 continue;
             }
             // What serde says of a wrong value may repeat it, so only the place is told.
-            let read = serde_json::from_slice::<Map<String, Value>>(&line)
-                .map_err(|error| format!("not a JSON object (column {})", error.column()));
+            let read = serde_json::from_slice::<Map<String, Value>>(&line).map_err(|error| {
+                match error.column() {
+                    0 => "not a JSON object".to_owned(),
+                    column => format!("not a JSON object (column {column})"),
+                }
+            });
             return Some(Ok((number, read)));
         }
     })

@@ -218,7 +218,7 @@ fn import(
     }
     match found {
         Some(account) => {
-            update(change, one, account, now)?;
+            update(change, one, &account, now)?;
             Ok(Ok(Imported::Updated))
         }
         None => make(change, one, now),
@@ -272,7 +272,7 @@ fn make(
 fn update(
     change: &mut Change<'_>,
     one: &Checked,
-    before: Account,
+    before: &Account,
     now: Timestamp,
 ) -> Result<(), Error> {
     let id = before.id;
