@@ -470,9 +470,12 @@ mod tests {
                 SocialDecision::Link(id) => prop_assert!(
                     !known && held && holder_active && has_email && verified && id == holder.id
                 ),
-                SocialDecision::Refused(_) => prop_assert!(
-                    (known && !owner_active) || (!known && (!has_email || !verified || (held && !holder_active) || !held))
-                ),
+                SocialDecision::Refused(_) => {
+                    let nowhere = if held { !holder_active } else { sign_up != SignUpDecision::Allowed };
+                    let stranger = !has_email || !verified || nowhere;
+                    let expected = if known { !owner_active } else { stranger };
+                    prop_assert!(expected);
+                }
             }
         }
 

@@ -175,6 +175,11 @@ pub(crate) struct Up {
 pub(crate) enum ConfigCommand {
     /// Shows each setting's value and where it comes from, secrets masked.
     Explain(Serving),
+    /// Says what is wrong with the configuration, all of it at once; ends with 8 then, with 0 when it is good.
+    #[command(
+        after_help = "Examples:\n  vestibule config check\n  vestibule config check --config /etc/vestibule.toml --json"
+    )]
+    Check(Serving),
 }
 
 #[derive(Debug, Subcommand)]

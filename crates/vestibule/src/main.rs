@@ -60,6 +60,7 @@ async fn run(arguments: Arguments, output: Output) -> Outcome {
             Command::Account(AccountCommand::ResetFactors(arguments)) => {
                 account::reset_factors(&arguments, output).await
             }
+            Command::Config(ConfigCommand::Check(serving)) => config::check(&serving, output),
             Command::Account(AccountCommand::Create(arguments)) => {
                 account::create(&arguments, output).await
             }

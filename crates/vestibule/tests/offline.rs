@@ -232,3 +232,25 @@ fn the_configuration_is_explained_and_secrets_stay_secret() {
     let run = site.run(&["serve", "--config", "absent.toml"]).expect(8);
     assert!(run.stderr.contains("could not read absent.toml"), "{run:?}");
 }
+
+#[test]
+fn a_check_of_the_configuration_names_providers_or_every_mistake() {
+    let site = Site::bare();
+    let check = |settings: &[(&str, &str)]| {
+        let mut command = site.command(&["config", "check"]);
+        command.envs(settings.iter().copied());
+        common::finish(command, "")
+    };
+    let id = ("VESTIBULE_PROVIDER__GOOGLE__CLIENT_ID", "us");
+    let secret = ("VESTIBULE_PROVIDER__GOOGLE__CLIENT_SECRET", "hush");
+    let good = check(&[id, secret]).expect(0);
+    assert_eq!(
+        good.stdout,
+        "The configuration is good.\nPeople may sign in by google.\n"
+    );
+    let other = ("VESTIBULE_PROVIDER__GOGLE__CLIENT_ID", "us");
+    let bad = check(&[id, other]).expect(8);
+    for part in ["client_secret is missing", "did you mean google"] {
+        assert!(bad.stderr.contains(part), "{part} is missing: {bad:?}");
+    }
+}

@@ -765,6 +765,10 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
                 None,
                 false,
             )),
+            providers: vec![ProviderButton {
+                name: "google".into(),
+                label: fill.text("Google"),
+            }],
         },
     );
     add(
@@ -776,6 +780,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             passkey: false,
             password: None,
             code: None,
+            providers: Vec::new(),
         },
     );
     let session = |device: &str, is_cli, seen, current| SessionRow {

@@ -67,7 +67,7 @@ fn profile_page(visit: &Visit, failed: Option<(&str, String)>) -> Result<pages::
 
 /// `GET /account/password`.
 pub(super) async fn password(visit: Visit) -> Result<Response, Error> {
-    let page = password_page(&visit, None)?;
+    let page = password_page(&visit, None).await?;
     Ok(visit.show(StatusCode::OK, &page))
 }
 
@@ -78,23 +78,37 @@ pub(super) async fn change_password(Posted { visit, fields }: Posted) -> Result<
         fields.secret("current_password"),
         fields.secret("new_password"),
     );
-    match actions::change_password(&visit.context, caller, &current, new).await {
+    let changed = if has_password(&visit).await? {
+        actions::change_password(&visit.context, caller, &current, new).await
+    } else {
+        actions::set_first_password(&visit.context, caller, new).await
+    };
+    match changed {
         Ok(()) => Ok(visit.go_saying(
             "/account/password",
             Tone::Good,
             "The password is changed. Your other sessions are signed out.",
         )),
         Err(error)
-            if errors::belongs_to_form(&error) && error.status != StatusCode::TOO_MANY_REQUESTS =>
+            if errors::belongs_to_form(&error)
+                && error.status != StatusCode::TOO_MANY_REQUESTS
+                && error.code != actions::RECENT_PROOF_REQUIRED =>
         {
-            let page = password_page(&visit, Some(&error))?;
+            let page = password_page(&visit, Some(&error)).await?;
             Ok(visit.show(error.status, &page))
         }
         Err(error) => Err(error),
     }
 }
 
-fn password_page(visit: &Visit, error: Option<&Error>) -> Result<pages::Password, Error> {
+/// Whether the viewer's account has a password; one that came by an outside provider may have none.
+async fn has_password(visit: &Visit) -> Result<bool, Error> {
+    let factors = actions::factors::factors(&visit.context, visit.caller()?).await?;
+    Ok(factors.password)
+}
+
+async fn password_page(visit: &Visit, error: Option<&Error>) -> Result<pages::Password, Error> {
+    let has_password = has_password(visit).await?;
     let username = visit.caller()?.account.username.clone();
     let current = error.and_then(|error| errors::field(error, "current_password"));
     let new = error
@@ -105,7 +119,7 @@ fn password_page(visit: &Visit, error: Option<&Error>) -> Result<pages::Password
         head: Account {
             tab: AccountTab::Security,
         },
-        form: pages::Password::form(true, current, new),
+        form: pages::Password::form(has_password, current, new),
         username,
     })
 }

@@ -8,11 +8,15 @@ use super::{
     errors,
     form::Posted,
     next::Next,
-    pages::{ConfirmIdentity, code_form},
+    pages::{ConfirmIdentity, ProviderButton, code_form},
     passkeys,
     visit::{Visit, go},
 };
-use crate::{Error, actions::accounts::factors, extract::Query};
+use crate::{
+    Error,
+    actions::accounts::{factors, outside},
+    extract::Query,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Coming {
@@ -86,6 +90,14 @@ async fn show(visit: &Visit, next: &Next, error: Option<&Error>) -> Result<Respo
         ));
     }
     let hint = "From your authenticator app, or a recovery code.";
+    let connections = outside::connections(&visit.context, caller).await?;
+    let providers = connections
+        .into_iter()
+        .filter(|connection| connection.is_offered && connection.identity.is_some())
+        .map(|connection| ProviderButton {
+            name: connection.provider,
+            label: connection.label,
+        });
     let has_codes = factors.authenticator || factors.recovery_codes > 0;
     let page = ConfirmIdentity {
         page,
@@ -95,6 +107,7 @@ async fn show(visit: &Visit, next: &Next, error: Option<&Error>) -> Result<Respo
         password: factors
             .password
             .then(|| ConfirmIdentity::password_form(about_password)),
+        providers: providers.collect(),
         code: has_codes.then(|| code_form(hint, about_code, !factors.password)),
     };
     let status = error.map_or(StatusCode::OK, |error| error.status);

@@ -5,7 +5,7 @@ use server::actions::accounts::{NewAccount, create_account};
 
 use crate::{
     browser::{World, query},
-    provider::{CLIENT, Mood, Signing},
+    provider::{CLIENT, Mood, Signing, Tamper},
 };
 
 fn ada() -> Value {
@@ -106,7 +106,7 @@ async fn each_trip_has_a_state_a_nonce_and_a_challenge_of_its_own() {
 async fn an_id_token_that_does_not_fit_is_not_believed() {
     let world = World::new().await;
     let now = world.server.clock().now().as_second();
-    let set = |name: &'static str, value: Value| -> (String, Box<dyn Fn(&mut Value) + Send>) {
+    let set = |name: &'static str, value: Value| -> (String, Tamper) {
         (
             format!("{name} = {value}"),
             Box::new(move |claims| claims[name] = value.clone()),
@@ -430,4 +430,52 @@ async fn an_account_somebody_made_beforehand_with_the_victims_address_gains_noth
         "",
         "Ada does not end up in Mallory's account"
     );
+}
+
+/// Gives an account an authenticator app, as far as a sign-in cares.
+pub(crate) async fn add_authenticator(world: &World, email: &'static str) {
+    let now = world.server.clock().now();
+    let write = world.server.context().storage.write(move |tx| {
+        let account = tx.accounts().find_by_email(email)?.unwrap().id;
+        tx.authenticators().insert(&accounts::totp::Authenticator {
+            account,
+            sealed_secret: vec![1],
+            created_at: now,
+            confirmed_at: None,
+            last_step: 0,
+        })?;
+        tx.authenticators().confirm(account, now)
+    });
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_after_a_provider_too() {
+    let world = World::new().await;
+    world.browser().sign_in("own", &ada()).await.expect(303);
+    add_authenticator(&world, "ada@example.com").await;
+    let browser = world.browser();
+    let answer = browser.sign_in("own", &ada()).await.expect(303);
+    assert!(
+        answer
+            .header("location")
+            .starts_with("/signin/second-factor")
+    );
+    assert_eq!(browser.username().await, "");
+}
+
+#[tokio::test]
+async fn one_network_cannot_fill_the_database_with_trips() {
+    let world = World::new().await;
+    let mut refused = None;
+    for _ in 0..200 {
+        let answer = world.server.call("GET", "/signin/own", None, None).await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+        answer.expect(303);
+    }
+    let refused = refused.expect("a limit");
+    assert!(!refused.header("retry-after").is_empty());
 }

@@ -171,6 +171,47 @@ async fn where_accounts_are_by_invitation_the_invited_address_comes_in() {
     let answer = world.browser().sign_in("own", &ada()).await;
     assert_eq!(answer.status, 403, "{}", answer.text);
     assert!(answer.text.contains("by invitation"), "{}", answer.text);
+    // The invitation of an app, made where it is kept.
+    let owner = world.server.person("owner").await;
+    let write = world.server.context().storage.write(move |tx| {
+        let owner = tx.accounts().find_by_username("owner")?.unwrap();
+        let now = owner.created_at;
+        let group = ids::GroupId::new(1, [1; 10]);
+        let app = apps::App {
+            id: ids::AppId::new(1, [1; 10]),
+            slug: "notes".parse().unwrap(),
+            name: "Notes".into(),
+            owner: owner.id,
+            is_public: false,
+            requires_auth: true,
+            newcomers: apps::Newcomers::OwnGroup,
+            default_group: group,
+            live_version: None,
+            created_at: now,
+            updated_at: now,
+        };
+        tx.apps().insert(&app)?;
+        tx.invites().insert(&apps::Invite {
+            id: ids::InviteId::new(1, [1; 10]),
+            app: app.id,
+            email: "ada@example.com".into(),
+            token_digest: [7; 32],
+            mode: apps::DataMode::Join,
+            created_by: owner.id,
+            created_at: now,
+            expires_at: now + jiff::SignedDuration::from_hours(1),
+            accepted_at: None,
+            revoked_at: None,
+        })
+    });
+    write.await.unwrap();
+    let browser = world.browser();
+    browser.sign_in("own", &ada()).await.expect(303);
+    assert_eq!(browser.username().await, "ada");
+    let mut other = with("sub", json!("4712"));
+    other["email"] = json!("ben@example.com");
+    world.browser().sign_in("own", &other).await.expect(403);
+    assert!(!owner.id.is_empty());
     let closed = World::with(&[("accounts.sign_up", "closed")]).await;
     closed.browser().sign_in("own", &ada()).await.expect(403);
 }
@@ -235,4 +276,52 @@ async fn keys_that_the_provider_changed_are_fetched_again_once() {
     world.browser().sign_in("own", &ada()).await.expect(303);
     world.browser().sign_in("own", &ada()).await.expect(303);
     assert_eq!(world.provider.behavior().key_fetches, 2);
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_gets_its_first_one() {
+    let world = World::new().await;
+    let browser = world.browser();
+    browser.sign_in("own", &ada()).await.expect(303);
+    let page = browser.get("/account/password").await.expect(200);
+    assert!(!page.text.contains("current_password"), "{}", page.text);
+    let new = [("new_password", "a long and quiet walk")];
+    browser
+        .submit("/account/password", "/account/password", &new)
+        .await
+        .expect(303);
+    let elsewhere = world.browser();
+    elsewhere
+        .sign_in_by_password("ada", "a long and quiet walk", "/")
+        .await
+        .expect(303);
+    assert_eq!(elsewhere.username().await, "ada");
+    // Now it is asked for.
+    let page = browser.get("/account/password").await.expect(200);
+    assert!(page.text.contains("current_password"), "{}", page.text);
+    let ask = "/account/connections/own/disconnect?subject=4711";
+    let action = "/account/connections/own/disconnect";
+    browser
+        .submit(ask, action, &[("subject", "4711")])
+        .await
+        .expect(303);
+}
+
+#[tokio::test]
+async fn somebody_without_a_password_confirms_by_signing_in_there_once_more() {
+    let world = World::new().await;
+    let browser = world.browser();
+    browser.sign_in("own", &ada()).await.expect(303);
+    world
+        .server
+        .clock()
+        .advance(jiff::SignedDuration::from_mins(11));
+    let wanted = "/account/connections/own/disconnect?subject=4711";
+    let answer = browser.get(wanted).await.expect(303);
+    let confirm = answer.header("location").to_owned();
+    assert!(confirm.starts_with("/confirm?next="), "{confirm}");
+    let page = browser.get(&confirm).await.expect(200);
+    assert!(page.text.contains("Continue with Own"), "{}", page.text);
+    browser.sign_in("own", &ada()).await.expect(303);
+    browser.get(wanted).await.expect(200);
 }

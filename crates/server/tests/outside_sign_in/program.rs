@@ -400,3 +400,19 @@ async fn without_credentials_or_sessions_google_is_not_configured() {
     let answer = stateless.server.call("GET", &path, None, None).await;
     refused(&answer, 503, "Google OAuth is not configured.");
 }
+
+#[tokio::test]
+async fn an_account_with_a_second_factor_does_not_come_in_without_it() {
+    let world = world().await;
+    let browser = world.browser();
+    browser.sign_in("google", &ada()).await.expect(303);
+    crate::attacks::add_authenticator(&world, "ada@example.com").await;
+    let url = begin(&browser).await;
+    let (code, state) = world.provider.approve(&url, &ada());
+    let answer = callback(&browser, &code, &state).await;
+    refused(
+        &answer,
+        400,
+        "Google sign-in could not be completed for this account.",
+    );
+}

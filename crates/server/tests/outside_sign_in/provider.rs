@@ -50,7 +50,7 @@ pub(crate) enum Mood {
     Redirecting,
 }
 
-type Tamper = Box<dyn Fn(&mut Value) + Send>;
+pub(crate) type Tamper = Box<dyn Fn(&mut Value) + Send>;
 
 pub(crate) struct Behavior {
     pub(crate) signing: Signing,

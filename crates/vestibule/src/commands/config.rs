@@ -1,4 +1,4 @@
-//! `config explain`: each setting's value and where it comes from.
+//! `config explain`: each setting's value and where it comes from. `config check`: what is wrong.
 
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,22 @@ pub(crate) fn load(serving: &Serving) -> Result<Config, Failure> {
 /// The same, with where each value came from.
 pub(crate) fn read_all(serving: &Serving) -> Result<(Config, RawConfig), Failure> {
     Config::load(&sources(serving)?).map_err(|errors| mistakes(&errors))
+}
+
+/// Says that the configuration is good, with the providers that people may sign in by; its mistakes otherwise.
+pub(crate) fn check(serving: &Serving, output: Output) -> Outcome {
+    let config = load(serving)?;
+    let providers: Vec<_> = config
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    output.json_line(&json!({ "good": true, "providers": providers }));
+    output.say("The configuration is good.");
+    if !providers.is_empty() {
+        output.say(format!("People may sign in by {}.", providers.join(", ")));
+    }
+    Ok(())
 }
 
 pub(crate) fn explain(serving: &Serving, output: Output) -> Outcome {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use askama::{Template, filters::HtmlSafe};
 use qrcodegen::{QrCode, QrCodeEcc};
 
-use super::Account;
+use super::{Account, ProviderButton};
 use crate::shell::{
     assets,
     page::{Page, Theme},
@@ -156,12 +156,15 @@ pub struct ConfirmIdentity {
     pub password: Option<Form>,
     /// A code may be given.
     pub code: Option<Form>,
+    /// The providers that the person may sign in by once more.
+    pub providers: Vec<ProviderButton>,
 }
 
 impl ConfirmIdentity {
     /// Nothing of the account can be asked for here.
     fn nothing(&self) -> bool {
-        !self.passkey && self.password.is_none() && self.code.is_none()
+        let forms = self.password.is_some() || self.code.is_some();
+        !self.passkey && !forms && self.providers.is_empty()
     }
 
     /// The password's form.

@@ -87,12 +87,19 @@ pub(super) fn load(tx: &mut Tx, account: AccountId) -> Result<Factors, Error> {
     })
 }
 
-/// The ways by which an account can be signed in to.
-fn ways_in(tx: &mut Tx, account: AccountId) -> Result<WaysIn, Error> {
+/// The ways by which an account can be signed in to. An identity counts while its provider is among the `offered`.
+pub(super) fn ways_in(
+    tx: &mut Tx,
+    account: AccountId,
+    offered: &[String],
+) -> Result<WaysIn, Error> {
     let factors = load(tx, account)?;
+    let identities = tx.identities().list(account)?.into_iter();
     Ok(WaysIn {
         password: factors.password,
-        identities: tx.identities().list(account)?.len(),
+        identities: identities
+            .filter(|identity| offered.contains(&identity.provider))
+            .count(),
         passkeys: factors.passkeys,
     })
 }

@@ -15,7 +15,10 @@ use super::{
     webauthn::{self, Answer, NotAccepted},
 };
 use crate::{
-    Change, Context, Error, actions::accounts::require_recent_proof, extract::Caller, random,
+    Change, Context, Error,
+    actions::accounts::{outside, require_recent_proof},
+    extract::Caller,
+    random,
 };
 
 /// What a browser is given to ask a passkey with.
@@ -119,13 +122,14 @@ pub async fn remove_passkey(
 ) -> Result<(), Error> {
     let (account, now) = (caller.account.id, context.now());
     require_recent_proof(caller, now)?;
+    let offered = outside::offered(context);
     context
         .change(move |change| {
             let found = change.passkeys().find(id)?;
             if found.is_none_or(|passkey| passkey.account != account) {
                 return Err(Error::not_found());
             }
-            if !ways_in(change, account)?.may_remove_passkey() {
+            if !ways_in(change, account, &offered)?.may_remove_passkey() {
                 return Err(Error::new(
                     http::StatusCode::CONFLICT,
                     "last_way_in",

@@ -1,11 +1,15 @@
 //! The identities of an account: which ones there are, joining one that waits, letting one go.
 
-use accounts::{Account, Identity, WaitingLink, WaysIn, may_link};
+use accounts::{Account, Identity, WaitingLink, may_link};
 use storage::{EventKind, Link};
 use token::{OpaqueKind, OpaqueToken};
 
 use super::come_back::{WAITING_PURPOSE, Waits, insert_identity};
-use crate::{Context, Error, actions::accounts::require_recent_proof, extract::Caller};
+use crate::{
+    Context, Error,
+    actions::accounts::{factors::ways_in, require_recent_proof},
+    extract::Caller,
+};
 
 /// A provider, and the caller's identity there.
 #[derive(Debug, Clone)]
@@ -150,24 +154,11 @@ pub async fn unlink(
     require_recent_proof(caller, context.now())?;
     let account = caller.account.id;
     let (provider, subject) = (provider.to_owned(), subject.to_owned());
-    let offered: Vec<String> = super::labels(context)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let offered = super::offered(context);
     context
         .change(move |change| {
-            let record = change
-                .accounts()
-                .find(account)?
-                .ok_or_else(Error::not_found)?;
-            let identities = change.identities().list(account)?;
+            let ways = ways_in(change, account, &offered)?;
             // An identity of a provider that is not offered any more is no way in.
-            let is_way = |identity: &&Identity| offered.contains(&identity.provider);
-            let ways = WaysIn {
-                password: record.password.is_some(),
-                identities: identities.iter().filter(is_way).count(),
-                passkeys: 0,
-            };
             if offered.contains(&provider) && !ways.may_unlink() {
                 return Err(Error::new(
                     http::StatusCode::CONFLICT,

@@ -5,7 +5,6 @@
 
 mod come_back;
 mod connections;
-mod external_tokens;
 mod program;
 mod target;
 mod trip;
@@ -14,7 +13,6 @@ use accounts::SocialRefusal;
 
 pub use come_back::{CameBack, Joining, come_back};
 pub use connections::{Connection, connections, join, unlink, waiting};
-pub use external_tokens::renew_external_tokens;
 pub use program::{
     BeginRefusal, ExchangeRefusal, Exchanged, ToProgram, begin_program, come_back_to_program,
     exchange,
@@ -71,6 +69,12 @@ impl OutsideRefusal {
             outage,
         }
     }
+}
+
+/// The names of the providers that people may sign in by.
+pub(super) fn offered(context: &Context) -> Vec<String> {
+    let labels = context.outside.labels();
+    labels.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Name and label of each provider that people may sign in by.

@@ -12,12 +12,12 @@ use storage::Link;
 use super::{
     Browser, Journey, OutsideRefusal, Return, TargetRefusal, begin,
     come_back::{Arrived, arrive, learn},
-    external_tokens, target,
+    target,
     trip::recognize,
 };
 use crate::{
     Context, Error,
-    actions::accounts::{Finished, TokenPair, tokens},
+    actions::accounts::{Finished, NewExternalTokens, TokenPair, tokens},
     config::TokenMode,
     outside::challenge,
     random,
@@ -115,15 +115,12 @@ pub async fn come_back_to_program(
     };
     let (account, session) = (&signed_in.account, &signed_in.session);
     let pair = tokens::pair_for_session(context, account, session).await?;
-    external_tokens::put(
-        context,
-        session.id,
-        provider,
-        &given.access,
-        given.refresh.as_ref(),
-        given.expires_at,
-    )
-    .await?;
+    let external = NewExternalTokens {
+        access: given.access,
+        refresh: given.refresh,
+        expires_at: given.expires_at,
+    };
+    let external = external.seal(context, session.id, provider);
     // A browser that did not begin this gets no cookies: it may have been sent here to be signed in as somebody else.
     // The program's own challenge protects the code.
     let pair_for_browser = recognized.same_browser.then(|| pair.clone());
@@ -158,7 +155,10 @@ pub async fn come_back_to_program(
         expires_at: now + CODE_LIFETIME,
     };
     context
-        .change(move |change| Ok(change.links().insert(&link)?))
+        .change(move |change| {
+            change.external_tokens().put(&external)?;
+            Ok(change.links().insert(&link)?)
+        })
         .await?;
     Ok(ToProgram {
         address: format!("{target}#auth_code={code}"),
