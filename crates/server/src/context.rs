@@ -111,6 +111,7 @@ impl Context {
         let hasher = Hasher::start(hash_threads(&config), config.accounts.hash_queue.size());
         let kv_writes = WriteRate::new(&config.kv);
         let outside = Providers::new(&config).map_err(StartError::Outside)?;
+        let throttle = Throttle::new(&config.accounts);
         let refreshes = Refreshes::new(&config.issuer);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Parts {
@@ -119,7 +120,7 @@ impl Context {
             storage,
             caches: Caches::new(),
             hasher,
-            throttle: Throttle::new(),
+            throttle,
             mail: Bell::default(),
             mail_rate: MailRate::new(),
             refreshes,

@@ -10,7 +10,7 @@ use ids::AccountId;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Peer};
+use crate::{Error, Peer, config};
 
 /// Places for counts; the oldest are dropped first.
 const PLACES: usize = 100_000;
@@ -28,11 +28,12 @@ pub(crate) struct Attempt<'t> {
 }
 
 impl Throttle {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(throttle::Throttle::new(
-            throttle::Paces::default(),
-            PLACES,
-        )))
+    pub(crate) fn new(settings: &config::Accounts) -> Self {
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut paces = throttle::Paces::default();
+        paces.login_at_network.free = number(settings.free_guesses.get());
+        paces.network.free = number(settings.free_guesses_per_network.get());
+        Self(Mutex::new(throttle::Throttle::new(paces, PLACES)))
     }
 
     /// Lets an attempt to sign in through, or says how long to wait. It counts as failed unless it is said otherwise.

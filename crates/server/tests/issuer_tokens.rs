@@ -209,6 +209,24 @@ async fn stateless_pairs_keep_nothing_and_end_with_time_or_generation() {
     refresh(&server, &fresh.refresh).await.expect(401);
 }
 
+#[tokio::test]
+async fn a_password_is_changed_by_access_token_in_every_mode() {
+    for mode in ["stateful", "hybrid", "stateless"] {
+        let server = TestServer::start_with(&[("issuer.mode", mode)]).await;
+        let ada = server.person("ada").await;
+        let (pair, other) = (login(&server, &ada).await, login(&server, &ada).await);
+        let body =
+            json!({"current_password": ada.password, "new_password": "quite another passphrase"});
+        let path = "/user/profile/me/password/";
+        let changed = server.call("PATCH", path, Some(&pair.access), Some(body));
+        changed.await.expect(200);
+        // All other sign-ins end; without sessions, all do.
+        refresh(&server, &other.refresh).await.expect(401);
+        let own = refresh(&server, &pair.refresh).await.status;
+        assert_eq!(own, if mode == "stateless" { 401 } else { 200 }, "{mode}");
+    }
+}
+
 /// Contract §10, issuer 1.
 #[tokio::test]
 async fn wrong_passwords_by_an_attacker_do_not_lock_the_owner_out() {

@@ -33,6 +33,11 @@ section! {
         "accounts.reset_page" reset_page: Option<PageAddress>,
         /// Page of a front end of your own that mailed changes of an address lead to.
         "accounts.email_change_page" email_change_page: Option<PageAddress>,
+        /// Wrong passwords that one network, and each known browser, may send for one account before it has to wait,
+        /// 1 to 1000. The waits grow from a quarter of a minute to a quarter of an hour; a right password ends them.
+        "accounts.free_guesses" free_guesses: Within<1, 1000> = "5",
+        /// Wrong passwords that one network may send for all accounts together before it has to wait, 1 to 1000000.
+        "accounts.free_guesses_per_network" free_guesses_per_network: Within<1, 1_000_000> = "50",
         /// Memory that one password check takes, in KiB (argon2id `m`), 1024 to 4194304.
         "accounts.argon2_memory_kib" argon2_memory_kib: Within<8, 4_194_304> = "19456",
         /// Passes over that memory (argon2id `t`), 1 to 64.

@@ -7,10 +7,13 @@ use sea_query::{Cond, Condition, Expr, ExprTrait, Func, LikeExpr, Order, Query};
 use secret::SecretString;
 
 use super::{changed, is, millis, number};
-use crate::{Error, Tx, row::Row};
+use crate::{
+    Error, Tx,
+    row::{Cells, Row},
+};
 
-const TABLE: &str = "account";
-const COLUMNS: [&str; 14] = [
+pub(super) const TABLE: &str = "account";
+pub(super) const COLUMNS: [&str; 14] = [
     "id",
     "email",
     "username",
@@ -272,7 +275,11 @@ fn values(account: &Account) -> [Expr; 14] {
 }
 
 fn read(row: &Row<'_>) -> Result<Account, Error> {
-    let mut cells = row.cells(TABLE, &COLUMNS);
+    read_cells(&mut row.cells(TABLE, &COLUMNS))
+}
+
+/// Reads an account where its columns begin.
+pub(super) fn read_cells(cells: &mut Cells<'_>) -> Result<Account, Error> {
     Ok(Account {
         id: AccountId::from_uuid(cells.uuid()?),
         email: cells.text()?,

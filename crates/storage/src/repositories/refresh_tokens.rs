@@ -1,14 +1,18 @@
 //! Refresh tokens.
 
-use ::accounts::{PairedAccess, RefreshToken, access::IssuedAccess};
+use std::sync::LazyLock;
+
+use ::accounts::{Account, PairedAccess, RefreshToken, Session, access::IssuedAccess};
 use ids::SessionId;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query};
-
 use uuid::Uuid;
 
-use super::{changed, digest, is, millis, number, optional_millis};
-use crate::{Error, Tx, row::Row};
+use super::{accounts, changed, digest, is, millis, number, optional_millis, sessions};
+use crate::{
+    Error, Tx,
+    row::{Cells, Row},
+};
 
 const TABLE: &str = "refresh_token";
 const COLUMNS: [&str; 12] = [
@@ -79,6 +83,43 @@ impl RefreshTokens<'_> {
             }
         }
         Ok(newest)
+    }
+
+    /// The token of this digest with its session and that session's account, read at once.
+    pub fn find_whole(
+        &mut self,
+        token: [u8; 32],
+    ) -> Result<Option<(RefreshToken, Session, Account)>, Error> {
+        static ALL: LazyLock<Vec<&str>> =
+            LazyLock::new(|| [&COLUMNS[..], &sessions::COLUMNS, &accounts::COLUMNS].concat());
+        let mut select = Query::select();
+        for (table, columns) in [
+            (TABLE, &COLUMNS[..]),
+            (sessions::TABLE, &sessions::COLUMNS),
+            (accounts::TABLE, &accounts::COLUMNS),
+        ] {
+            select.columns(columns.iter().map(|column| (table, *column)));
+        }
+        let same = |a: (&'static str, &'static str), b| Expr::col(a).equals(b);
+        select
+            .from(TABLE)
+            .inner_join(
+                sessions::TABLE,
+                same((sessions::TABLE, "id"), (TABLE, "session")),
+            )
+            .inner_join(
+                accounts::TABLE,
+                same((accounts::TABLE, "id"), (sessions::TABLE, "account")),
+            )
+            .and_where(Expr::col((TABLE, "digest")).eq(digest(token)));
+        self.0.query_one(&select, |row| {
+            let mut cells = row.cells(TABLE, &ALL);
+            Ok((
+                read_cells(&mut cells)?,
+                sessions::read_cells(&mut cells)?,
+                accounts::read_cells(&mut cells)?,
+            ))
+        })
     }
 
     /// What is known of the access token of this `jti`.
@@ -183,7 +224,11 @@ impl RefreshTokens<'_> {
 }
 
 fn read(row: &Row<'_>) -> Result<RefreshToken, Error> {
-    let mut cells = row.cells(TABLE, &COLUMNS);
+    read_cells(&mut row.cells(TABLE, &COLUMNS))
+}
+
+/// Reads a token where its columns begin.
+fn read_cells(cells: &mut Cells<'_>) -> Result<RefreshToken, Error> {
     let token = RefreshToken {
         digest: cells.digest()?,
         session: SessionId::from_uuid(cells.uuid()?),

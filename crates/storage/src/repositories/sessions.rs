@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, Query};
 
 use super::{Window, changed, digest, is, millis, optional_millis};
-use crate::{Error, Tx, row::Row};
+use crate::{
+    Error, Tx,
+    row::{Cells, Row},
+};
 
-const TABLE: &str = "session";
-const COLUMNS: [&str; 13] = [
+pub(super) const TABLE: &str = "session";
+pub(super) const COLUMNS: [&str; 13] = [
     "id",
     "account",
     "created_by",
@@ -231,7 +234,11 @@ fn with_tokens() -> Condition {
 }
 
 fn read(row: &Row<'_>) -> Result<Session, Error> {
-    let mut cells = row.cells(TABLE, &COLUMNS);
+    read_cells(&mut row.cells(TABLE, &COLUMNS))
+}
+
+/// Reads a session where its columns begin.
+pub(super) fn read_cells(cells: &mut Cells<'_>) -> Result<Session, Error> {
     Ok(Session {
         id: SessionId::from_uuid(cells.uuid()?),
         account: AccountId::from_uuid(cells.uuid()?),

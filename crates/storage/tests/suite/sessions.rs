@@ -178,6 +178,10 @@ on_both_engines! {
             })
             .await
             .unwrap();
+        let whole = storage.read(|tx| tx.refresh_tokens().find_whole([1; 32])).await.unwrap();
+        let (token, with, account) = whole.expect("all three are there");
+        assert_eq!((token, with.id, account.id, account.email), (pair(1, 5), id, ada.id, ada.email));
+        assert_eq!(storage.read(|tx| tx.refresh_tokens().find_whole([2; 32])).await.unwrap().map(|_| ()), None);
         let of = |jti| storage.read(move |tx| tx.refresh_tokens().find_access(uuid::Uuid::from_u128(jti)));
         let mut issued = IssuedAccess { session: id, generation: 7, expires_at: later(30), superseded_at: None };
         assert_eq!(of(5).await, Ok(Some(issued)));

@@ -109,10 +109,8 @@ async fn exchange(
     let shared = context.clone();
     let mut is_counted = false;
     let work = move |change: &mut Change<'_>| {
-        let Some(old) = change.refresh_tokens().find(digest)? else {
-            return Ok(Err(RefreshRefusal::Invalid));
-        };
-        let Some(session) = change.sessions().find(old.session)? else {
+        let found = change.refresh_tokens().find_whole(digest)?;
+        let Some((old, session, account)) = found else {
             return Ok(Err(RefreshRefusal::Invalid));
         };
         // All attempts count, each once, however often this closure is run.
@@ -120,9 +118,6 @@ async fn exchange(
             shared.refreshes.count(session.id.as_uuid(), now)?;
             is_counted = true;
         }
-        let Some(account) = change.accounts().find(session.account)? else {
-            return Ok(Err(RefreshRefusal::Inactive));
-        };
         let successor_used_at = match old.used {
             Some(_) => change.refresh_tokens().first_successor_use(digest)?,
             None => None,
