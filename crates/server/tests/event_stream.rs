@@ -323,6 +323,36 @@ async fn the_stream_ends_when_the_service_is_removed_disabled_or_given_another_s
 }
 
 #[tokio::test]
+async fn a_signing_key_that_is_taken_out_makes_services_forget_what_they_kept() {
+    let world = World::new().await;
+    let mut listener = world.listen().await;
+    let taken_out = world.server.context().change(|change| {
+        change.event_with(EventKind::KeyRotated, "next", &json!({ "state": "next" }))?;
+        change.event_with(EventKind::KeyRotated, "leaked", &json!({ "state": "gone" }))
+    });
+    taken_out.await.unwrap();
+    let gap = listener.heard().await.unwrap();
+    assert_eq!(gap.event, "gap");
+    assert_eq!(gap.id.as_deref(), listener.place(), "it goes on from here");
+}
+
+#[tokio::test]
+async fn open_streams_are_counted() {
+    let world = World::new().await;
+    let _open = world.listen().await;
+    let metrics = reqwest::Client::builder().no_proxy().build().unwrap();
+    let metrics = metrics.get(world.server.admin_url("/metrics"));
+    let text = Answer::to(metrics).await.expect(200).text;
+    let counted = text
+        .lines()
+        .find_map(|line| line.strip_prefix("event_streams "));
+    assert!(
+        counted.is_some_and(|count| count.parse::<f64>().unwrap() >= 1.0),
+        "{counted:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_stream_ends_when_the_server_stops() {
     let world = World::new().await;
     let mut listener = world.listen().await;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde::Deserialize;
 use storage::{Event, EventKind};
 use token::EventKey;
 use tokio::sync::{mpsc, watch};
@@ -144,7 +145,7 @@ impl Feed {
     fn rendered(&self, told: Vec<(Event, Option<Details>)>) -> Vec<(u64, Bytes)> {
         let frames_of = |(event, details): (Event, Option<Details>)| {
             let place = self.place(event.seq);
-            let text = if event.kind == EventKind::Unknown {
+            let text = if event.kind == EventKind::Unknown || is_key_gone(&event) {
                 gap_frame(&place)
             } else {
                 let messages = messages::of(&event, details.as_ref(), self.epoch());
@@ -154,6 +155,17 @@ impl Feed {
         };
         told.into_iter().filter_map(frames_of).collect()
     }
+}
+
+/// Whether a signing key is in the key set no longer. When that happens before its time (it has leaked), services
+/// must not believe anything they kept about tokens that it signed.
+fn is_key_gone(event: &Event) -> bool {
+    #[derive(Deserialize)]
+    struct Change {
+        state: String,
+    }
+    event.kind == EventKind::KeyRotated
+        && serde_json::from_str::<Change>(&event.payload).is_ok_and(|change| change.state == "gone")
 }
 
 impl Context {

@@ -186,6 +186,10 @@ on_both_engines! {
         let mut issued = IssuedAccess { session: id, generation: 7, expires_at: later(30), superseded_at: None };
         assert_eq!(of(5).await, Ok(Some(issued)));
         assert_eq!(of(6).await, Ok(None));
+        for (at, live) in [(later(29), vec![uuid::Uuid::from_u128(5)]), (later(30), vec![])] {
+            let found = storage.read(move |tx| tx.refresh_tokens().live_access(id, at)).await;
+            assert_eq!(found, Ok::<_, Error>(live));
+        }
         storage.write(|tx| tx.refresh_tokens().mark_used([1; 32], later(9), [2; 32])).await.unwrap();
         storage.write(|tx| tx.refresh_tokens().mark_answered(&[[1; 32], [9; 32]])).await.unwrap();
         let found = storage.read(|tx| tx.refresh_tokens().find([1; 32])).await.unwrap().unwrap();
