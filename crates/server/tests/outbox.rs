@@ -245,7 +245,8 @@ async fn without_a_mail_server_links_are_shown_to_superadmins_and_that_is_on_rec
 }
 
 #[tokio::test]
-async fn the_pages_that_links_lead_to_change_nothing_when_opened_and_tell_no_referrer() {
+async fn the_pages_that_links_lead_to_change_nothing_when_opened_and_keep_their_address_to_themselves()
+ {
     let sink = MailSink::start().await;
     let server = start(&sink, &[("accounts.email_verification", "required")]).await;
     let ada = server.person_of("ada", Role::Superadmin).await;
@@ -260,11 +261,11 @@ async fn the_pages_that_links_lead_to_change_nothing_when_opened_and_tell_no_ref
             .request(Method::GET, &path)
             .header("accept", "text/html");
         let page = Answer::to(request).await.expect(200);
-        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("referrer-policy"), "strict-origin");
         assert_eq!(page.header("cache-control"), "no-store");
         assert!(
             page.text
-                .contains(r#"<meta name="referrer" content="no-referrer">"#)
+                .contains(r#"<meta name="referrer" content="strict-origin">"#)
         );
         assert!(page.text.contains("Set the password"), "{}", page.text);
     }
@@ -283,4 +284,31 @@ async fn the_pages_that_links_lead_to_change_nothing_when_opened_and_tell_no_ref
         .request(Method::GET, "/signin")
         .header("accept", "text/html");
     assert!(Answer::to(signin).await.text.contains(r#"href="/forgot""#));
+}
+
+#[tokio::test]
+async fn a_person_hears_by_mail_that_a_sign_in_was_stolen() {
+    let sink = MailSink::start().await;
+    let server = start(&sink, &[]).await;
+    let ada = server.person("ada").await;
+    let cookie = |answer: &Answer| answer.cookie("refresh_token").expect("a cookie").to_owned();
+    let refresh = async |token: &str| {
+        let request = server.request(Method::POST, "/user/login/refresh-token/");
+        Answer::to(request.header("cookie", format!("refresh_token={token}"))).await
+    };
+    let form = [
+        ("username", ada.email.as_str()),
+        ("password", ada.password.as_str()),
+    ];
+    let login = server
+        .request(Method::POST, "/user/login/access-token")
+        .form(&form);
+    let first = cookie(&Answer::to(login).await.expect(200));
+    let second = cookie(&refresh(&first).await.expect(200));
+    refresh(&second).await.expect(200);
+    server.clock().advance(SignedDuration::from_mins(5));
+    refresh(&first).await.expect(401);
+    let mail = sink.wait_for(1).await;
+    assert_eq!(mail.to, [ada.email]);
+    assert_eq!(mail.header("subject"), "A sign-in of yours was ended");
 }

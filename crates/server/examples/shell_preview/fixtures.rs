@@ -6,14 +6,15 @@ use server::shell::{
     page::{Page, Theme},
     pages::{
         Account, AccountTab, AppCard, AppHead, Authenticator, CliLogin, Confirm, ConfirmIdentity,
-        ConnectionRow, Connections, Dashboard, ErrorPage, Finding, IdentityRow, Invitation, Invite,
-        InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Member, NewAccount, Notice,
-        NoticeLink, NoticeRow, Outcome, Overview, PasskeyName, PasskeyRow, Password, People,
-        Profile, ProviderButton, QrPicture, RecoveryCodes, SecondFactor, Security, SessionRow,
-        Sessions, Setup, ShareResult, SignIn, SignOut, SignUp, Stage, StageState, StolenRow, Tab,
-        Version, VersionRow, Versions, View, ViewState, Waiting, code_form, parse_unified,
+        ConnectionRow, Connections, Dashboard, EmailAddress, ErrorPage, Finding, IdentityRow,
+        Invitation, Invite, InviteNote, InvitedAs, Link, LogKind, LogLine, Logs, Mail, Mailed,
+        Member, NewAccount, Notice, NoticeLink, NoticeRow, Outcome, Overview, PasskeyName,
+        PasskeyRow, Password, People, Profile, ProviderButton, QrPicture, RecoveryCodes,
+        SecondFactor, Security, SessionRow, Sessions, Setup, ShareResult, ShownLink, SignIn,
+        SignOut, SignUp, Stage, StageState, StolenRow, Tab, Version, VersionRow, Versions, View,
+        ViewState, Waiting, WaitingLink, code_form, parse_unified,
     },
-    ui::{Alert, AppState, Field, Kind, Moment, Person, Tone},
+    ui::{Alert, AppState, Copy, Field, Kind, Moment, Person, Tone},
 };
 
 /// What the made-up data is like.
@@ -268,7 +269,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
             next: "/".into(),
             can_sign_up: false,
             can_reset: true,
-            can_confirm: true,
+            can_confirm: false,
             reason: None,
             passkeys: false,
             providers: Vec::new(),
@@ -283,6 +284,67 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
         },
     );
     add("signout", &SignOut { page: page.clone() });
+    add(
+        "forgot",
+        &Mailed {
+            page: anonymous.clone(),
+            title: "Forgot your password?".into(),
+            text: vec!["Type the address of your account.".into()],
+            action: "/forgot",
+            token: None,
+            username: None,
+            form: Mailed::address("email", "Email", &fill.text("ada@example.com"), None),
+            button: "Send the link",
+            after: Some(NoticeLink::new("/signin", "Back to sign-in")),
+        },
+    );
+    add(
+        "reset",
+        &Mailed {
+            page: anonymous.clone(),
+            title: "Set a new password".into(),
+            text: vec![fill.text("For the account ada.")],
+            action: "/reset",
+            token: Some("t".into()),
+            username: Some(fill.text("ada")),
+            form: Mailed::new_password(Some("The password is too short.".into())),
+            button: "Set the password",
+            after: None,
+        },
+    );
+    add(
+        "email",
+        &EmailAddress {
+            page: page.clone(),
+            head: Account {
+                tab: AccountTab::Profile,
+            },
+            email: fill.text("ada@example.com"),
+            confirms: true,
+            form: Mailed::address("new_email", "New email address", "", None),
+        },
+    );
+    add(
+        "mail",
+        &Mail {
+            page: page.clone(),
+            host: None,
+            from: String::new(),
+            shown: Some(ShownLink {
+                email: fill.text("ada@example.com"),
+                link: Copy::new("https://home.example.com/reset?token=t", "link"),
+            }),
+            links: fill.list(vec![WaitingLink {
+                id: "019b8d62-7a80-7c94-8e18-4cba97c7191b".into(),
+                email: fill.text("ada@example.com"),
+                what: "New password",
+                asked: ago(60),
+                until: ago(-1_740),
+                attempts: 1,
+                problem: Some(fill.text("the mail server did not answer in time")),
+            }]),
+        },
+    );
     add(
         "cli-login",
         &CliLogin {

@@ -482,18 +482,19 @@ fn used_up(visit: &Visit, way_on: NoticeLink) -> Response {
         text: vec!["It works once and for a while, and only the newest one does.".to_owned()],
         links: vec![way_on],
     };
-    no_referrer(visit.show(StatusCode::GONE, &page))
+    without_address(visit.show(StatusCode::GONE, &page))
 }
 
 fn show(visit: &Visit, status: StatusCode, page: &Mailed) -> Response {
-    no_referrer(visit.show(status, page))
+    without_address(visit.show(status, page))
 }
 
-/// The page's address may hold a token, so no request that it leads to tells it.
-fn no_referrer(mut response: Response) -> Response {
+/// The page's address may hold a token, so no request that it leads to tells it. Not `no-referrer`: browsers then send
+/// forms without their origin, too, and we take no form whose origin is not told.
+fn without_address(mut response: Response) -> Response {
     response.headers_mut().insert(
         header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
+        HeaderValue::from_static("strict-origin"),
     );
     response
 }

@@ -14,7 +14,11 @@ use super::{
     stateless,
     tokens::{Grounds, TokenPair, new_access, sign},
 };
-use crate::{Change, Context, Error, config::TokenMode};
+use crate::{
+    Change, Context, Error,
+    config::TokenMode,
+    mail::{Letter, NewMail},
+};
 
 /// Why a refresh was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +140,9 @@ async fn exchange(
                 return again(change, successor, &session, &account, renewed(), now);
             }
             Decision::LateTwin => return Ok(Err(RefreshRefusal::LateTwin)),
-            Decision::Reused => return end_reused(change, &session, now).map(Err),
+            Decision::Reused => {
+                return end_reused(change, &shared, &session, &account, now).map(Err);
+            }
             Decision::Expired => return Ok(Err(RefreshRefusal::Expired)),
             Decision::SessionOver(SessionRefusal::AccountDisabled) => {
                 return Ok(Err(RefreshRefusal::Inactive));
@@ -200,10 +206,12 @@ fn again(
     }))
 }
 
-/// Ends the session of a refresh token that somebody else kept a copy of.
+/// Ends the session of a refresh token that somebody else kept a copy of, and tells the person by mail.
 fn end_reused(
     change: &mut Change<'_>,
+    told_by: &Context,
     session: &Session,
+    account: &Account,
     now: Timestamp,
 ) -> Result<RefreshRefusal, Error> {
     change.sessions().end(
@@ -214,6 +222,12 @@ fn end_reused(
         },
     )?;
     change.event(EventKind::SessionEnded, session.id)?;
+    let letter = Letter::SessionStolen {
+        username: account.username.clone(),
+        device: session.device.clone(),
+    };
+    // Made here, not beforehand: refreshes are many and thefts are few.
+    NewMail::prepare(told_by).insert_notice(change, &account.email, &letter)?;
     Ok(RefreshRefusal::Reused)
 }
 

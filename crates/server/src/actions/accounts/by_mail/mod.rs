@@ -110,7 +110,7 @@ const fn kind(purpose: ChallengePurpose) -> OpaqueKind {
 }
 
 /// Where a token is redeemed. Front ends get it in the fragment, which reaches no server; our own pages work without
-/// scripts and so need it in the query: opening them changes nothing, and they tell it to nobody (no referrer).
+/// scripts and so need it in the query: opening them changes nothing, and no request that they lead to tells it.
 fn link(context: &Context, purpose: ChallengePurpose, token: &str) -> String {
     let settings = &context.config.accounts;
     let (page, path): (Option<&PageAddress>, _) = match purpose {
