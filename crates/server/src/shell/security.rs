@@ -91,13 +91,13 @@ pub(super) async fn add_passkey(
         Err(error) => Err(error),
     };
     match registered {
-        Ok(registered) => Ok(match registered.recovery_codes {
-            Some(codes) => show_codes(&visit, "The passkey is added.", &codes),
-            None => {
-                let text = format!("The passkey “{}” is added.", registered.name);
-                visit.go_saying(HOME, Tone::Good, &text)
+        Ok(registered) => {
+            if let Some(codes) = registered.recovery_codes {
+                return Ok(show_codes(&visit, "The passkey is added.", &codes));
             }
-        }),
+            let text = format!("The passkey “{}” is added.", registered.name);
+            Ok(visit.go_saying(HOME, Tone::Good, &text))
+        }
         Err(error) if is_about_the_answer(&error) => {
             Ok(visit.go_saying(HOME, Tone::Bad, &error.message))
         }
