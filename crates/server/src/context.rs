@@ -71,6 +71,8 @@ pub struct Parts {
     pub(crate) key_use: KeyUse,
     /// How often a network exchanges codes for tokens.
     pub(crate) exchange_rate: ByNetwork,
+    /// How often each network may ask for a passkey's challenge without saying who it is for.
+    pub(crate) challenge_rate: ByNetwork,
     /// The signing keys, once loaded. Read through [`Context::signing`].
     pub(crate) signing: Loaded,
     /// The present time.
@@ -130,6 +132,7 @@ impl Context {
             outside_rate: ByNetwork::per_minute(TRIPS_PER_MINUTE),
             key_use: KeyUse::default(),
             exchange_rate: ByNetwork::per_minute(EXCHANGES_PER_MINUTE),
+            challenge_rate: ByNetwork::per_minute(CHALLENGES_PER_MINUTE),
             signing: Loaded::default(),
             clock,
             service_keys: master_key.service_keys(),
@@ -231,6 +234,8 @@ const EXPIRY_PAUSE: Duration = Duration::from_mins(1);
 const CURRENCY_PAUSE: Duration = Duration::from_millis(100);
 /// Exchanges of codes that one network may ask for in a minute.
 const EXCHANGES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+/// Each is a row until it is answered or five minutes are over.
+const CHALLENGES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// Steps of sign-ins at outside providers that one network may take in a minute.
 const TRIPS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 

@@ -141,7 +141,7 @@ async fn register(server: &TestServer, person: &Person) -> Device {
 }
 
 async fn challenge(server: &TestServer) -> Challenge {
-    factors::begin_sign_in_by_passkey(server.context())
+    factors::begin_sign_in_by_passkey(server.context(), Peer::Local)
         .await
         .unwrap()
 }
@@ -364,4 +364,17 @@ async fn the_last_way_in_is_not_removed() {
     factors::remove_passkey(context, &caller, passkeys[0].id)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn nobody_fills_the_database_with_challenges() {
+    let server = TestServer::start().await;
+    let flood = Peer::Address("203.0.113.7:1".parse().unwrap());
+    let mut refused = 0;
+    for _ in 0..100 {
+        let asked = factors::begin_sign_in_by_passkey(server.context(), flood).await;
+        refused += u32::from(asked.is_err_and(|error| error.status.as_u16() == 429));
+    }
+    assert!(refused >= 30, "{refused}");
+    challenge(&server).await;
 }

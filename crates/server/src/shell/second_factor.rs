@@ -95,7 +95,7 @@ pub(super) async fn by_passkey(
 
 /// `POST /signin/passkey/begin`.
 pub(super) async fn begin_alone(Posted { visit, .. }: Posted) -> Result<Response, Error> {
-    let challenge = factors::begin_sign_in_by_passkey(&visit.context).await?;
+    let challenge = factors::begin_sign_in_by_passkey(&visit.context, visit.peer).await?;
     Ok(passkeys::challenge(&visit, &challenge))
 }
 

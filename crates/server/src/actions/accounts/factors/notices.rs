@@ -18,16 +18,13 @@ pub enum NoticeKind {
     FactorsReset,
     /// A passkey answered with a count that it had passed before.
     PasskeyMayBeCopied,
-    /// A refresh token that was exchanged before came back: somebody had a copy of it.
-    TokenStolen,
 }
 
 impl NoticeKind {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 3] = [
         Self::RecoveryCodeUsed,
         Self::FactorsReset,
         Self::PasskeyMayBeCopied,
-        Self::TokenStolen,
     ];
 
     const fn name(self) -> &'static str {
@@ -35,7 +32,6 @@ impl NoticeKind {
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::FactorsReset => "factors_reset",
             Self::PasskeyMayBeCopied => "passkey_may_be_copied",
-            Self::TokenStolen => "token_stolen",
         }
     }
 
@@ -50,9 +46,6 @@ impl NoticeKind {
             }
             Self::PasskeyMayBeCopied => format!(
                 "The passkey “{detail}” was refused: there may be a copy of it. Remove it and register another one."
-            ),
-            Self::TokenStolen => format!(
-                "A session was ended because somebody used a copy of its token ({detail}). If you know of no reason, change your password."
             ),
         }
     }

@@ -279,7 +279,9 @@ pub(in crate::actions::accounts) async fn prove_second(
 }
 
 /// Begins a sign-in by a passkey alone: whichever the browser keeps for this server.
-pub async fn begin_sign_in_by_passkey(context: &Context) -> Result<Challenge, Error> {
+pub async fn begin_sign_in_by_passkey(context: &Context, peer: Peer) -> Result<Challenge, Error> {
+    // Anybody may ask, and each challenge is kept for a while.
+    context.challenge_rate.check(peer)?;
     let (options, state) = webauthn::ask_any(context)?;
     let new = NewCeremony::prepare(context, Purpose::SignInPasskey, None, None, &state)?;
     begin(context, new, options).await
