@@ -68,14 +68,8 @@ async fn rotate(arguments: &KeysRotate, output: Output) -> Outcome {
         return revoke(&arguments.serving, None, output).await;
     }
     let key = on_data(&arguments.serving, async |context| {
-        while arguments.wait {
-            let keys = signing_keys::list(context).await?;
-            let may_sign_from = keys.iter().find_map(|key| key.may_sign_from);
-            let Some(from) = may_sign_from.filter(|from| context.now() < *from) else {
-                break;
-            };
-            let left = Duration::try_from(from.duration_since(context.now())).unwrap_or_default();
-            tokio::time::sleep(left.min(PAUSE)).await;
+        if arguments.wait {
+            wait_until_due(context).await?;
         }
         signing_keys::rotate(context).await
     })
@@ -87,6 +81,19 @@ async fn rotate(arguments: &KeysRotate, output: Output) -> Outcome {
         ));
     });
     Ok(())
+}
+
+/// Waits until the planned key may sign, or there is none any more.
+async fn wait_until_due(context: &Context) -> Result<(), server::Error> {
+    loop {
+        let keys = signing_keys::list(context).await?;
+        let may_sign_from = keys.iter().find_map(|key| key.may_sign_from);
+        let Some(from) = may_sign_from.filter(|from| context.now() < *from) else {
+            return Ok(());
+        };
+        let left = Duration::try_from(from.duration_since(context.now())).unwrap_or_default();
+        tokio::time::sleep(left.min(PAUSE)).await;
+    }
 }
 
 async fn retire(arguments: &KeysRetire, output: Output) -> Outcome {
