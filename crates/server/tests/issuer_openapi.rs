@@ -315,7 +315,7 @@ async fn every_answer_has_the_headers_that_protect_browsers_and_names_no_server(
 #[tokio::test]
 async fn health_says_one_thing_to_everybody_and_more_to_whoever_shows_the_credential() {
     let credential = "Health-Detail_Credential-0123456789";
-    let server = TestServer::start_with(&[("issuer.health_credential", credential)]).await;
+    let server = TestServer::start_with(&[("issuer.health_detail_credential", credential)]).await;
     let health = async |shown: Option<&str>| {
         let mut request = server.request("GET".parse().unwrap(), "/user/health/");
         if let Some(shown) = shown {

@@ -96,6 +96,7 @@ pub(crate) fn all(filling: Filling, theme: Theme) -> Vec<Rendered> {
     };
     let anonymous = Page {
         viewer: None,
+        is_admin: false,
         csrf: "csrf-token".into(),
         theme,
         flash: None,

@@ -40,7 +40,7 @@ section! {
         "issuer.private_api_secret" private_api_secret: Option<SecretString>,
         /// Whoever sends this as `X-Internal-Token` is told by `/user/health/` what works and what does not. When left
         /// out, everybody is told that something answers, and no more.
-        "issuer.health_credential" health_credential: Option<SecretString>,
+        "issuer.health_detail_credential" health_detail_credential: Option<SecretString>,
         /// The address of a superuser who is made at start when there is none yet. Needs a password too. When left out,
         /// the first start prints a link that makes one.
         "issuer.first_superuser" first_superuser: Option<Email>,

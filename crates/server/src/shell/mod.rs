@@ -4,6 +4,7 @@
 //! of; `assets` the style sheet and scripts. The other files are handlers: who visits, one use case, one page.
 
 mod account;
+mod admin;
 mod api_keys;
 mod apps;
 pub mod assets;
@@ -163,6 +164,7 @@ pub fn routes() -> Routes {
             connections::disconnect,
         )
         .merge(mailed::routes())
+        .merge(admin::routes())
         .get("/cli-login/{request}", account::cli_login)
         .post("/cli-login/{request}", account::decide_cli_login)
         .with(|router| {

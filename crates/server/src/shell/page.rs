@@ -17,6 +17,8 @@ use super::ui::{Alert, Moment, Person};
 pub struct Page {
     /// Who is signed in.
     pub viewer: Option<Person>,
+    /// Whether the viewer looks after the server: the menu leads to the administration.
+    pub is_admin: bool,
     /// The token that each form of this page carries.
     pub csrf: String,
     /// The chosen colors.

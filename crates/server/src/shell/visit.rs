@@ -1,5 +1,6 @@
 //! A request to the pages: who makes it, and what its answer needs.
 
+use ::accounts::Role;
 use askama::Template;
 use axum::{
     extract::FromRequestParts,
@@ -84,8 +85,12 @@ impl Visit {
             .get(header::USER_AGENT)
             .and_then(|agent| agent.to_str().ok())
             .unwrap_or_default();
+        let is_admin = caller
+            .as_ref()
+            .is_some_and(|caller| caller.account.role >= Role::Admin);
         let page = Page {
             viewer,
+            is_admin,
             csrf: form::token(context, &binding),
             theme: cookie(headers, THEME_COOKIE).map_or(Theme::System, Theme::from_name),
             flash: form::open_flash(context, headers, now)

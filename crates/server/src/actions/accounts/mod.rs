@@ -70,5 +70,5 @@ pub use tokens::{LoggedIn, TokenPair, login};
 pub use update_user::{DEFAULT_PROVIDER, ProfileChange, UserChange, update_profile, update_user};
 pub use user_sessions::{
     TokenSession, end_user_session, end_user_sessions, find_token_session, latest_token_session,
-    list_token_sessions,
+    list_token_sessions, list_user_sessions,
 };

@@ -60,6 +60,18 @@ pub async fn latest_token_session(
     Ok(sessions.max_by_key(|session| session.newest.issued_at))
 }
 
+/// All live sessions of an account, those of the pages too, the one used last first.
+pub async fn list_user_sessions(
+    context: &Context,
+    account: AccountId,
+) -> Result<Vec<Session>, Error> {
+    let now = context.now();
+    Ok(context
+        .storage
+        .scan(move |tx| tx.sessions().list_live(account, now))
+        .await?)
+}
+
 /// Adds to sessions what belongs to them; those without a token pair are left out.
 fn complete(tx: &mut Tx, listed: Vec<Session>) -> Result<Vec<TokenSession>, storage::Error> {
     let ids: Vec<SessionId> = listed.iter().map(|session| session.id).collect();

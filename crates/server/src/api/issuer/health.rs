@@ -56,7 +56,7 @@ async fn health(State(context): State<Context>, headers: HeaderMap) -> Json<Valu
 }
 
 fn may_see_detail(context: &Context, headers: &HeaderMap) -> bool {
-    let Some(credential) = &context.config.issuer.health_credential else {
+    let Some(credential) = &context.config.issuer.health_detail_credential else {
         return false;
     };
     headers.get("x-internal-token").is_some_and(|given| {

@@ -1,6 +1,7 @@
 //! What each page shows: plain values, rendered by the template of the same name.
 
 mod account;
+mod admin;
 mod api_keys;
 mod app;
 mod dashboard;
@@ -17,6 +18,10 @@ mod view;
 pub use account::{
     Account, AccountTab, ConnectionRow, Connections, IdentityRow, Password, Profile, SessionRow,
     Sessions, StolenRow,
+};
+pub use admin::{
+    AccountRow, Admin, AdminAccount, AdminAccounts, AdminApiKey, AdminKeys, AdminProviders,
+    AdminService, AdminServices, AdminSession, AdminTab, KeyRow, ProviderRow, ServiceRow,
 };
 pub use api_keys::{ApiKeyRow, ApiKeys, FreshApiKey, KeyService, NewApiKey};
 pub use app::{AppHead, Overview, Tab};
