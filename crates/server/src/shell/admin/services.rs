@@ -71,10 +71,10 @@ fn row(page: &Page, service: &Service) -> ServiceRow {
     }
 }
 
-fn add_form(typed: Option<&Fields>, wrong: Option<(&str, String)>) -> Form {
+fn add_form(typed: Option<&Fields>, wrong: Option<&(&str, String)>) -> Form {
     let value = |name: &str| typed.map_or("", |typed| typed.get(name)).to_owned();
     let error = |name: &str| {
-        let (field, text) = wrong.as_ref()?;
+        let (field, text) = wrong?;
         (*field == name).then(|| text.clone())
     };
     let id = Field::new(Kind::Text, "id", "Id")
@@ -151,7 +151,7 @@ async fn add(Posted { visit, fields }: Posted) -> Result<Response, Error> {
         },
         Err(wrong) => wrong,
     };
-    let page = listing(&visit, add_form(Some(&fields), Some(refused)), None).await?;
+    let page = listing(&visit, add_form(Some(&fields), Some(&refused)), None).await?;
     Ok(visit.show(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
