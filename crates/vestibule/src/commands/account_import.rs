@@ -40,7 +40,7 @@ pub(crate) async fn import(arguments: &AccountImport, output: Output) -> Outcome
         .map_err(chain)?;
     let tally = run(&context, arguments, &mut lines, output).await;
     context.storage.close().await;
-    report(arguments, tally?, output)
+    report(arguments, &tally?, output)
 }
 
 async fn run(
@@ -108,7 +108,7 @@ async fn run(
     Ok(tally)
 }
 
-fn report(arguments: &AccountImport, tally: Tally, output: Output) -> Outcome {
+fn report(arguments: &AccountImport, tally: &Tally, output: Output) -> Outcome {
     let problems: Vec<_> = tally
         .problems
         .iter()
