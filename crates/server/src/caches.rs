@@ -184,10 +184,11 @@ impl Caches {
                 _ => self.members.forget_all(),
             },
             EventKind::InviteChanged
-            | EventKind::KeyRotated
             | EventKind::IdentityLinked
             | EventKind::IdentityUnlinked
             | EventKind::MailShown => {}
+            // A leaked key ends the tokens of all accounts by their generations.
+            EventKind::KeyRotated => self.accounts.forget_all(),
             EventKind::ApiKeyChanged => forget_named(&self.api_keys, subject),
             EventKind::ServiceChanged => self.services.forget_all(),
             EventKind::Unknown => self.forget_all(),

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use server::actions::{
-    accounts::verify_access,
+    accounts::{self, verify_access},
     signing_keys::{self, Place},
 };
 use storage::{DatabaseUrl, testing::TestDatabase};
@@ -27,6 +27,11 @@ fn kids(set: &Value) -> Vec<&str> {
 fn header(token: &str) -> Value {
     let header = token.split('.').next().unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
+}
+
+fn claims(token: &str) -> Value {
+    let claims = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
 }
 
 fn kid(token: &str) -> String {
@@ -168,12 +173,29 @@ async fn of_many_rotations_at_once_one_is_done() {
 #[tokio::test]
 async fn a_leaked_key_ends_with_everything_it_signed() {
     let (server, ada, leaked) = started("ada").await;
+    let jti = claims(&leaked)["jti"].as_str().unwrap().to_owned();
+    let is_active = async || {
+        accounts::is_access_active(server.context(), &jti)
+            .await
+            .unwrap()
+    };
+    // A planned key that leaks has signed nothing: no token ends.
+    let planned = signing_keys::plan(server.context(), false)
+        .await
+        .unwrap()
+        .life
+        .kid;
+    signing_keys::revoke(server.context(), Some(&planned))
+        .await
+        .unwrap();
+    assert!(is_active().await && is_good(&server, &leaked).await);
     let now = signing_keys::revoke(server.context(), None)
         .await
         .unwrap()
         .life
         .kid;
     assert!(!is_good(&server, &leaked).await);
+    assert!(!is_active().await, "services that ask hear of it at once");
     let set = set(&server).await;
     assert_eq!(kids(&set), [now.as_str()]);
     assert!(!verifies(&set, &leaked));

@@ -82,19 +82,31 @@ pub async fn retire(context: &Context, kid: &str) -> Result<(), Error> {
     .await
 }
 
-/// Takes out a leaked key at once, whatever it is used for; of the current one when `kid` is `None`. All tokens that it
-/// signed end. Gives the key that signs now.
+/// Takes out a leaked key at once, whatever it is used for; the current one when `kid` is `None`. Gives the key that
+/// signs now.
+///
+/// When the key has signed, all access tokens end, since it is on record nowhere which key signed which: services that
+/// ask whether a token is still good hear that it is not, even while they keep a copy of the key set. Nobody is signed
+/// out; the next refresh brings a token of the new key.
 pub async fn revoke(context: &Context, kid: Option<&str>) -> Result<Listed, Error> {
     let algorithm = context.rotation_wish().algorithm;
     let spare = Made::new(context, algorithm).await?;
-    let kid = kid.map(str::to_owned);
-    let life = change(context, Some(spare), move |ring, spare, now| {
-        let current = ring.current().ok_or(Refusal::NothingPlanned)?.kid.clone();
-        ring.revoke(kid.as_deref().unwrap_or(&current), spare, now)?;
-        let current = ring.current().ok_or(Refusal::NothingPlanned)?;
-        Ok(current.clone())
-    })
-    .await?;
+    let (kid, now) = (kid.map(str::to_owned), context.now());
+    let life = context
+        .change(move |change| {
+            let (life, has_signed) = decide_on(change, Some(&spare), |ring, spare| {
+                let current = ring.current().ok_or(Refusal::NothingPlanned)?.kid.clone();
+                let leaked = known(ring, kid.as_deref().unwrap_or(&current))?;
+                ring.revoke(&leaked.kid, spare, now)?;
+                let current = ring.current().ok_or(Refusal::NothingPlanned)?;
+                Ok((current.clone(), leaked.current_at.is_some()))
+            })?;
+            if has_signed {
+                change.accounts().raise_generations()?;
+            }
+            Ok(life)
+        })
+        .await?;
     Ok(listed(context, life))
 }
 
@@ -199,14 +211,23 @@ where
     let now = context.now();
     context
         .change(move |change| {
-            let records = change.keys().list()?;
-            let before = Ring::new(records.into_iter().map(|record| record.life).collect());
-            let mut after = before.clone();
-            let value = decide(&mut after, made.as_ref().map(Made::life), now)?;
-            save(change, &before, &after, made.as_ref())?;
-            Ok(value)
+            decide_on(change, made.as_ref(), |ring, made| decide(ring, made, now))
         })
         .await
+}
+
+/// The same within a transaction.
+fn decide_on<T>(
+    change: &mut Change<'_>,
+    made: Option<&Made>,
+    decide: impl FnOnce(&mut Ring, Option<KeyLife>) -> Result<T, Refusal>,
+) -> Result<T, Error> {
+    let records = change.keys().list()?;
+    let before = Ring::new(records.into_iter().map(|record| record.life).collect());
+    let mut after = before.clone();
+    let value = decide(&mut after, made.map(Made::life))?;
+    save(change, &before, &after, made)?;
+    Ok(value)
 }
 
 fn save(

@@ -89,6 +89,15 @@ impl Accounts<'_> {
         changed(rows, TABLE)
     }
 
+    /// Raises the generation of every account: all access tokens that were issued so far are refused.
+    pub fn raise_generations(&mut self) -> Result<(), Error> {
+        let mut raise = Query::update();
+        raise
+            .table(TABLE)
+            .value("generation", Expr::col("generation").add(1_i64));
+        self.0.execute(&raise).map(drop)
+    }
+
     /// The account of this id.
     pub fn find(&mut self, id: AccountId) -> Result<Option<Account>, Error> {
         self.one(is("id", id.as_uuid()))
