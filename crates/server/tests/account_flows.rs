@@ -530,7 +530,7 @@ async fn a_new_address_counts_once_it_is_proven_and_the_old_one_hears_of_it() {
         .expect(200);
     assert_eq!(world.login(&ada.email, &ada.password).await.status, 400);
     let notice = world.sink.wait_for(2).await;
-    assert_eq!(notice.to, [ada.email.clone()]);
+    assert_eq!(notice.to, std::slice::from_ref(&ada.email));
     assert!(notice.text.contains("ada@new.example.com"));
     assert!(notice.link().contains("/email-change/undo?token=vst_u_"));
 }

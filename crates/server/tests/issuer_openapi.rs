@@ -1,4 +1,4 @@
-//! What the issuer tells of itself: the OpenAPI document, health, the interface's version; endings of paths and headers.
+//! What the issuer tells of itself: the `OpenAPI` document, health, the interface's version; endings of paths and headers.
 
 use accounts::Role;
 use serde_json::{Value, json};

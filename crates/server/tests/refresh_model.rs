@@ -54,7 +54,7 @@ fn any_step(with_thief: bool) -> impl Strategy<Value = Step> {
 /// Two servers on one database.
 struct Nodes<'s> {
     server: &'s TestServer,
-    nodes: [Context; 2],
+    contexts: [Context; 2],
     /// Each exchanged token with the successors that it was seen to have.
     successors: HashMap<String, HashSet<String>>,
     /// An exchange that was answered although it was to be lost, with its answer.
@@ -66,7 +66,7 @@ impl Nodes<'_> {
         let next = match self.early.take() {
             Some((early, next)) if early == token => next,
             _ => {
-                let answer = actions::refresh(&self.nodes[node], token).await;
+                let answer = actions::refresh(&self.contexts[node], token).await;
                 let pair = answer.expect("the server does not fail")?;
                 pair.refresh.expose().clone()
             }
@@ -81,7 +81,7 @@ impl Nodes<'_> {
     /// Exchanges a token on a server that dies between the commit and the answer. `false` when the answer was quicker
     /// than death; it is kept for the one who asks next.
     async fn commit_and_die(&mut self, node: usize, token: &str) -> bool {
-        let (digest, context) = (digest(token), self.nodes[node].clone());
+        let (digest, context) = (digest(token), self.contexts[node].clone());
         let committed = async {
             loop {
                 let found = context
@@ -111,7 +111,7 @@ impl Nodes<'_> {
     /// A moment after an answer every server knows of it.
     async fn wait_until_noted(&self, node: usize, token: &str) {
         let digest = digest(token);
-        let storage = &self.nodes[node].storage;
+        let storage = &self.contexts[node].storage;
         self.server
             .eventually("the answer is noted", async || {
                 let found = storage.read(move |tx| tx.refresh_tokens().find(digest));
@@ -122,7 +122,7 @@ impl Nodes<'_> {
     }
 
     async fn restart(&mut self, node: usize) {
-        self.nodes[node] = self.server.offline_context().await;
+        self.contexts[node] = self.server.offline_context().await;
     }
 }
 
@@ -148,7 +148,7 @@ impl<'s> World<'s> {
     async fn new(server: &'s TestServer, person: &Person) -> Self {
         let mut nodes = Nodes {
             server,
-            nodes: [
+            contexts: [
                 server.offline_context().await,
                 server.offline_context().await,
             ],
@@ -162,7 +162,7 @@ impl<'s> World<'s> {
             peer: Peer::Local,
             device: None,
         };
-        let logged_in = actions::login(&nodes.nodes[0], credentials, "a browser", None).await;
+        let logged_in = actions::login(&nodes.contexts[0], credentials, "a browser", None).await;
         let cookie = logged_in.expect("the person signs in").pair.refresh;
         nodes.successors.clear();
         Self {
@@ -252,7 +252,7 @@ impl<'s> World<'s> {
     /// Why the browser's session ended, if it did.
     async fn end(&self) -> Option<EndReason> {
         let digest = digest(&self.browser.cookie);
-        let found = self.nodes.nodes[0].storage.read(move |tx| {
+        let found = self.nodes.contexts[0].storage.read(move |tx| {
             let token = tx.refresh_tokens().find(digest)?.expect("it is kept");
             tx.sessions().find(token.session)
         });
@@ -267,7 +267,7 @@ fn digest(token: &str) -> [u8; 32] {
     token.expect("a token of ours").digest()
 }
 
-fn check(with_thief: bool, cases: u32, last: impl AsyncFn(World<'_>)) {
+fn check(with_thief: bool, cases: u32, last: &impl AsyncFn(World<'_>)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let settings = [
         ("issuer.refresh_attempts", "1000000"),
@@ -300,7 +300,7 @@ fn check(with_thief: bool, cases: u32, last: impl AsyncFn(World<'_>)) {
 
 #[test]
 fn an_honest_browser_is_never_signed_out() {
-    check(false, 30, async |mut world| {
+    check(false, 30, &async |mut world| {
         for tab in 0..TABS {
             world.answer(tab, 1).await;
         }
@@ -318,7 +318,7 @@ fn an_honest_browser_is_never_signed_out() {
 
 #[test]
 fn a_thief_s_use_is_noticed() {
-    check(true, 30, async |mut world| {
+    check(true, 30, &async |mut world| {
         // The thief goes on with what they have, and so does the browser, some time later.
         for node in [0, 1] {
             world.take(&Step::Misuse(node)).await;

@@ -166,10 +166,8 @@ impl MailSink {
                 changed.await;
             }
         };
-        match tokio::time::timeout(DEADLINE, waiting).await {
-            Ok(value) => value,
-            Err(_) => panic!("{what} did not come; there are {:?}", self.received()),
-        }
+        let come = tokio::time::timeout(DEADLINE, waiting).await;
+        come.unwrap_or_else(|_| panic!("{what} did not come; there are {:?}", self.received()))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -276,18 +274,13 @@ fn quoted_printable(text: &str) -> String {
         let code = tail
             .get(..2)
             .and_then(|code| std::str::from_utf8(code).ok());
-        match (
-            first,
-            code.and_then(|code| u8::from_str_radix(code, 16).ok()),
-        ) {
-            (b'=', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        if let (b'=', Some(byte)) = (first, byte) {
+            bytes.push(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -49,7 +49,7 @@ fn accounts_from_elsewhere_sign_in_with_the_passwords_they_had() {
         json!({"email": "eve@example.com", "is_active": false, "password_hash": BCRYPT, "left_over": 1}),
         json!({"email": "gus@example.com", "providers": {"google": "1234"}}),
     ];
-    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let input = lines.map(|line| line.to_string()).join("\n");
     let tried = import(&site, &["--dry-run"], &input).expect(0).json();
     assert_eq!(
         (&tried["made"], &tried["dry_run"]),
@@ -229,10 +229,14 @@ fn a_killed_server_sends_every_mail_that_it_promised() {
     let people: Vec<String> = (0..25)
         .map(|number| format!("person-{number}@example.com"))
         .collect();
-    let lines: String = people
+    let lines: Vec<String> = people
         .iter()
-        .map(|email| format!("{}\n", json!({"email": email})))
+        .map(|email| json!({"email": email}).to_string())
         .collect();
+    let lines = lines.join(
+        "
+",
+    );
     import(&site, &[], &lines).expect(0);
 
     let mut promised = BTreeSet::new();
