@@ -10,13 +10,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from .process import Process, environment, free_port
+from .process import Process, environment, free_port, wait_until
 
 ROOT = Path(__file__).parents[4]
 BINARY = Path(os.environ.get("VESTIBULE_BINARY", ROOT / "target/debug/vestibule"))
@@ -156,6 +157,10 @@ class Issuer:
         options += ["--audience", audience] if audience else []
         secret = self.command("services", "add", service, *options)["secret"]
         assert isinstance(secret, str)
+        # The running server hears of what was done beside it within a second.
+        headers = {"X-Internal-Client": service, "X-Internal-Token": secret}
+        exchange = partial(self.client.post, "/private/v1/service-token", json={}, headers=headers)
+        wait_until(f"{service} is known", lambda: exchange().status_code == 200, 5)
         return secret
 
     def try_login(self, email: str, password: str, **fields: str) -> httpx.Response:
