@@ -105,6 +105,8 @@ def run(stack: str, issuer: Issuer, service: str, folder: Path) -> list[Outcome]
         "LIVE_TEST_REFRESH_SECRET_KEY": FOREIGN_KEY,
         "LIVE_TEST_SVC_BASE": service,
         "LIVE_TEST_PROTECTED_ENDPOINTS": '{"default": ["/category/"]}',
+        # Of a media service that is not there: its callbacks must not be, either.
+        "LIVE_TEST_MEDIA_INTERNAL_TOKEN": FOREIGN_KEY,
         "LIVE_TEST_TIMEOUT": "30",
     }
     report = folder / "report.xml"
