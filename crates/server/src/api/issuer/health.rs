@@ -40,8 +40,9 @@ async fn health(State(context): State<Context>, headers: HeaderMap) -> Json<Valu
         "token_mode": mode,
         "effective_mode": mode,
         "database": if is_up { "ok" } else { "unavailable" },
-        // Nothing here stands on it: sessions, limits and revocation are in the database.
-        "redis": "not_needed",
+        // Readers know `ok` and `unavailable`, and ask whether what the original keeps there works: sessions, limits and
+        // revocation. Here these are in the database.
+        "redis": if is_up { "ok" } else { "unavailable" },
         "circuit_breaker": "closed",
         "revocation_available": is_up,
         "rate_limiting_available": true,
