@@ -80,6 +80,7 @@ describe("those who look after a server", { timeout: 600_000 }, () => {
 
   test("a signing key is published before it signs", async () => {
     const { page } = owner;
+    await page.request.get("/.well-known/jwks.json");
     await page.goto("/admin/keys");
     await page.getByRole("button", { name: "Publish a new key" }).click();
     await page.getByText("A key is published").waitFor();
