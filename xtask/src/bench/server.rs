@@ -149,7 +149,9 @@ impl Server {
             .arg(home.data())
             .envs(ISSUER)
             .envs(settings.iter().copied())
-            .env("VESTIBULE_LOG__LEVEL", "warn");
+            .env("VESTIBULE_LOG__LEVEL", "warn")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let process = Running::start(&mut command)?;
         process::wait_for("a server", || {
             http::send(port, "GET", "localhost", "/signin", &[], "")
