@@ -74,7 +74,7 @@ def test_the_suite_passes(
     settings = STACKS[stack]
     issuer = start_issuer(
         **settings,
-        issuer__health_credential=HEALTH_CREDENTIAL,
+        issuer__health_detail_credential=HEALTH_CREDENTIAL,
         issuer__allowed_origins="http://localhost:5173",
         redis__url=redis.url,
     )
