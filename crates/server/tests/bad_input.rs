@@ -73,8 +73,10 @@ async fn every_route_answers_every_body_without_a_server_error() {
                     continue;
                 };
                 let status = response.status().as_u16();
+                // No outside provider is configured, and the wire says 503 for that.
+                let is_unconfigured = status == 503 && path.starts_with("/user/google-");
                 assert!(
-                    status < 500,
+                    status < 500 || is_unconfigured,
                     "{} {path} with {} bytes of {content_type}: {status}",
                     route.method,
                     body.len()
