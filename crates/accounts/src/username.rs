@@ -1,6 +1,6 @@
 //! Usernames.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// A checked username: 3 to 30 of `a-z`, `0-9` and inner hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,14 +105,14 @@ impl Username {
                 text.truncate(29 - suffix.len());
                 Self(format!("{}-{suffix}", text.trim_end_matches('-')))
             };
-            let numbered = (2..=9).map(|number: u8| with(&number.to_string()));
-            names.extend(numbered.chain([with(&digits)]));
+            names.extend((2..=9).map(|number: u8| with(&number.to_string())));
+            names.push(with(&digits));
             names.insert(0, name);
         }
-        let last = Self(format!("user-{digits}"));
-        if !names.contains(&last) {
-            names.push(last);
-        }
+        names.push(Self(format!("user-{digits}")));
+        // A name may itself end like one of those made from it.
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.0.clone()));
         names
     }
 
@@ -168,6 +168,13 @@ mod tests {
         ));
         assert!(Username::parse_official("admin").is_ok());
         assert!(Username::parse_official("vestibule").is_err());
+    }
+
+    #[test]
+    fn a_name_that_ends_like_a_candidate_is_offered_once() {
+        let names = Username::candidates("a0-0aa0a-00a-a-a0a-aa-0-aaaa-2", [0; 4]);
+        let texts: HashSet<_> = names.iter().map(Username::as_str).collect();
+        assert_eq!(texts.len(), names.len(), "{names:?}");
     }
 
     #[test]

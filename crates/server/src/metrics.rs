@@ -1,9 +1,14 @@
 //! Prometheus metrics: one recorder for the process, rendered on the admin listener.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
 
-use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics::{Counter, Histogram, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 
 /// Seconds that requests and password checks take.
 const SECONDS: &[f64] = &[
@@ -37,6 +42,88 @@ pub(crate) fn install() -> Option<&'static PrometheusHandle> {
         Some(handle)
     };
     HANDLE.get_or_init(install).as_ref()
+}
+
+/// How often samples become sums.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(5);
+
+/// Sums up samples for as long as the server runs: they pile up in memory until then, whether somebody scrapes or not.
+pub(crate) async fn keep_summed(stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP_PAUSE) => {}
+            () = stopping.cancelled() => return,
+        }
+        if let Some(handle) = install() {
+            handle.run_upkeep();
+        }
+    }
+}
+
+/// What is counted of one route. Looking a metric up by its labels costs more than many an answer, so each is looked up
+/// once and kept: there are as many as routes, methods and statuses, all of which we choose.
+struct RouteMetrics {
+    seconds: Histogram,
+    bytes: Histogram,
+    answers: RwLock<HashMap<(&'static str, u16), Counter>>,
+}
+
+static ROUTES: LazyLock<RwLock<HashMap<String, Arc<RouteMetrics>>>> =
+    LazyLock::new(RwLock::default);
+
+/// Counts an answer. `route` and `method` are labels, never outside text; `bytes` is the body's length where it is known.
+pub(crate) fn answered(
+    route: &str,
+    method: &'static str,
+    status: u16,
+    elapsed: Duration,
+    bytes: Option<u64>,
+) {
+    let kept = ROUTES
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(route)
+        .cloned();
+    let metrics = kept.unwrap_or_else(|| {
+        let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(RouteMetrics::of(route));
+        routes.entry(route.to_owned()).or_insert_with(made).clone()
+    });
+    metrics.count(route, method, status);
+    metrics.seconds.record(elapsed.as_secs_f64());
+    if let Some(bytes) = bytes {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "bodies are far smaller than 2^52 bytes"
+        )]
+        metrics.bytes.record(bytes as f64);
+    }
+}
+
+impl RouteMetrics {
+    fn of(route: &str) -> Self {
+        Self {
+            seconds: metrics::histogram!("http_request_duration_seconds", "route" => route.to_owned()),
+            bytes: metrics::histogram!("http_response_size_bytes", "route" => route.to_owned()),
+            answers: RwLock::default(),
+        }
+    }
+
+    fn count(&self, route: &str, method: &'static str, status: u16) {
+        let key = (method, status);
+        let kept = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = kept.get(&key) {
+            return counter.increment(1);
+        }
+        drop(kept);
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            metrics::counter!(
+                "http_requests_total", "method" => method, "route" => route.to_owned(), "status" => status.to_string()
+            )
+        };
+        answers.entry(key).or_insert_with(made).increment(1);
+    }
 }
 
 fn describe() {

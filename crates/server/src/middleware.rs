@@ -49,20 +49,8 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let label = response.extensions_mut().remove::<RouteLabel>();
     let route = label.as_ref().map_or("(none)", |label| label.0.as_str());
     let status = response.status().as_u16();
-    metrics::counter!(
-        "http_requests_total", "method" => method_label(&method), "route" => route.to_owned(), "status" => status.to_string()
-    )
-    .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route.to_owned())
-        .record(elapsed.as_secs_f64());
-    if let Some(bytes) = response.body().size_hint().exact() {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "bodies are far smaller than 2^52 bytes"
-        )]
-        metrics::histogram!("http_response_size_bytes", "route" => route.to_owned())
-            .record(bytes as f64);
-    }
+    let bytes = response.body().size_hint().exact();
+    crate::metrics::answered(route, method_label(&method), status, elapsed, bytes);
     span.in_scope(|| {
         tracing::info!(
             client.address = client.map(tracing::field::display),

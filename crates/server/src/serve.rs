@@ -148,6 +148,7 @@ impl Server {
                 .follow_events(context.storage.tail_after(seen)),
         );
         tokio::spawn(context.clone().watch_currency());
+        tokio::spawn(metrics::keep_summed(context.stopping.clone()));
         let bus = context
             .config
             .redis

@@ -88,6 +88,24 @@ async fn a_refresh_token_of_a_session_that_goes_on_is_cleared_away_when_it_is_ol
 }
 
 #[tokio::test]
+async fn an_api_key_is_listed_for_a_week_after_its_end() {
+    let server = TestServer::start().await;
+    let ada = server.person("ada").await;
+    let token = server.access_token(&ada).await;
+    for hours in [24, 24 * 30] {
+        let body = json!({"ttl_hours": hours});
+        server
+            .call("POST", "/user/profile/api-keys/", Some(&token), Some(body))
+            .await
+            .expect(201);
+    }
+    server.clock().advance(days(7));
+    assert_eq!(tidy(server.context()).await.api_keys, 0);
+    server.clock().advance(days(2));
+    assert_eq!(tidy(server.context()).await.api_keys, 1);
+}
+
+#[tokio::test]
 async fn a_deleted_app_is_erased_after_a_week() {
     let server = TestServer::start().await;
     let ada = server.person("ada").await;

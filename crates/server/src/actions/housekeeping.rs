@@ -41,6 +41,8 @@ pub struct Tidied {
     pub sessions: u64,
     /// Refresh tokens of sessions that live.
     pub refresh_tokens: u64,
+    /// API keys that expired or were revoked.
+    pub api_keys: u64,
     /// Mailed proofs and sign-ups that nobody came back to, and messages that were sent or given up.
     pub mail: u64,
     /// Events.
@@ -80,6 +82,9 @@ pub async fn tidy(context: &Context) -> Tidied {
     let ceremonies = in_steps(context, move |tx| {
         tx.ceremonies().delete_expired(now, AT_ONCE)
     });
+    let api_keys = in_steps(context, move |tx| {
+        tx.api_keys().delete_ended(ended, AT_ONCE)
+    });
     let unseen = now - NOTICES_KEPT;
     let notices = in_steps(context, move |tx| tx.notices().delete_old(unseen, AT_ONCE));
     Tidied {
@@ -88,6 +93,7 @@ pub async fn tidy(context: &Context) -> Tidied {
         links: done("links", links.await),
         sessions: done("sessions", sessions.await),
         refresh_tokens: done("refresh tokens", refresh_tokens.await),
+        api_keys: done("API keys", api_keys.await),
         mail: done("mail", clear_mail(context, now).await),
         events: done("events", prune_events(context, now).await),
         apps: done("deleted apps", purge_deleted(context).await),

@@ -1,7 +1,7 @@
 //! Mail to people: what is said in it, the outbox it waits in, and the way to the mail server.
 //!
-//! A message is written in the transaction of the deed that it tells of, and sent by [`deliver`] afterwards, at least
-//! once. Whoever asks for a mail without being signed in only writes that they asked ([`NewMail::ask`]): what there is
+//! A message is written in the transaction of the deed that it tells of, and sent by `deliver` afterwards, at least
+//! once. Whoever asks for a mail without being signed in only writes that they asked (`NewMail::ask`): what there is
 //! to say to the address is found out later, so that the answer takes the same time whatever exists.
 
 mod deliver;

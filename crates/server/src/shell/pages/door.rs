@@ -172,7 +172,7 @@ pub struct NewAccount {
 
 /// What people are told about a good password.
 pub(super) const PASSWORD_HINT: &str =
-    "At least 10 characters. A few unrelated words are long and easy to remember.";
+    "At least 8 characters. A few unrelated words are long and easy to remember.";
 
 impl NewAccount {
     /// The form.
