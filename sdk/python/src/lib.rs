@@ -1,0 +1,10 @@
+//! `vestibule._core`: the Rust core of the Python SDK. Private; the typed modules beside it are the public face.
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    /// The version of the distribution.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+}
