@@ -37,6 +37,9 @@ pub enum KeyError {
         "not a private key in PEM form; expected PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
     )]
     NotPem,
+    /// The text is no PEM block that holds a public key.
+    #[error("not a public key in PEM form; expected PUBLIC KEY or RSA PUBLIC KEY")]
+    NotPublicPem,
     /// The private key is behind a passphrase.
     #[error("the private key is encrypted; decrypt it first, for example with `openssl pkey`")]
     Encrypted,
@@ -167,6 +170,23 @@ impl SigningKey {
         }
     }
 
+    /// The public half as `SubjectPublicKeyInfo` in PEM, which is what [`VerifyingKey::from_pem`] reads. An HS256 key has
+    /// no such half and is [`KeyError::Rejected`].
+    pub fn to_public_pem(&self) -> Result<String, KeyError> {
+        let der = match &self.signer {
+            Signer::Rsa(pair) => {
+                let der: aws_lc_rs::encoding::PublicKeyX509Der<'_> =
+                    pair.public_key().as_der().map_err(|_| KeyError::Library)?;
+                der.as_ref().to_vec()
+            }
+            Signer::Ec(pair) => [&P256_SPKI, pair.public_key().as_ref()].concat(),
+            Signer::Hmac(..) => return Err(KeyError::Rejected(Algorithm::Hs256)),
+        };
+        Ok(pem::encode("PUBLIC KEY", &Secret::new(der))
+            .expose()
+            .clone())
+    }
+
     /// What the key signs with.
     pub const fn algorithm(&self) -> Algorithm {
         self.verifying.algorithm
@@ -253,6 +273,18 @@ impl VerifyingKey {
         }
         let rejected = KeyError::Rejected(Algorithm::Rs256);
         Self::from_rsa(&rsa::PublicKey::from_der(der).map_err(|_| rejected)?)
+    }
+
+    /// Reads an RSA or P-256 public key from PEM: `PUBLIC KEY` (RFC 5280 §4.1.2.7) or `RSA PUBLIC KEY` (RFC 8017
+    /// appendix A.1.1). The kind of key decides the algorithm. A private key is refused: who verifies must not hold
+    /// one.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let block = pem::blocks(text).next().ok_or(KeyError::NotPublicPem)?;
+        let der = block.decode().ok_or(KeyError::NotPublicPem)?;
+        match block.label {
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_spki(der.expose()),
+            _ => Err(KeyError::NotPublicPem),
+        }
     }
 
     /// Takes the secret of HS256, at least 32 bytes (RFC 7518 §3.2). It gets no kid.
@@ -474,6 +506,22 @@ mod tests {
         );
         let off_the_curve = [&[4][..], &[1; 64]].concat();
         assert!(VerifyingKey::p256(&off_the_curve, None).is_err());
+    }
+
+    #[test]
+    fn a_public_key_survives_pem_and_a_private_one_is_not_taken_for_it() {
+        for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
+            let key = SigningKey::generate(algorithm).expect("system random source");
+            let pem = key.to_public_pem().expect("asymmetric");
+            let read = VerifyingKey::from_pem(&pem).expect("its own text");
+            assert_eq!((read.kid(), read.algorithm()), (key.kid(), algorithm));
+            let private = key.to_pem().expect("asymmetric");
+            assert_eq!(
+                VerifyingKey::from_pem(private.expose()).err(),
+                Some(KeyError::NotPublicPem)
+            );
+        }
+        assert!(VerifyingKey::from_pem("no key").is_err());
     }
 
     #[test]

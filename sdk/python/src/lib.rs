@@ -1,5 +1,9 @@
 //! `vestibule._core`: the Rust core of the Python SDK. Private; the typed modules beside it are the public face.
 
+mod errors;
+mod keys;
+mod values;
+
 use pyo3::prelude::*;
 
 #[pymodule]
@@ -7,4 +11,7 @@ mod _core {
     /// The version of the distribution.
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use crate::keys::{EventKey, Keys, SigningKey, verify_signature};
 }
