@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
+use mariadb_fixture::MariadbFixture;
 use postgres_fixture::{PostgresFixture, StartError};
 
 use crate::shell::{command, output, run};
@@ -66,10 +67,20 @@ pub(crate) fn install_package(package: &str) -> Result<()> {
 
 /// A private PostgreSQL, installed when the machine has none.
 pub(crate) fn postgres() -> Result<PostgresFixture> {
-    let started = match PostgresFixture::start() {
-        Err(StartError::NotInstalled) => {
-            install_package("postgresql")?;
-            PostgresFixture::start()
+    installed("postgresql", PostgresFixture::start)
+}
+
+/// A private MariaDB, installed when the machine has none.
+pub(crate) fn mariadb() -> Result<MariadbFixture> {
+    installed("mariadb-server", MariadbFixture::start)
+}
+
+/// Starts a server, and installs the package that holds it where its programs are not found.
+fn installed<S>(package: &str, start: fn() -> Result<S, StartError>) -> Result<S> {
+    let started = match start() {
+        Err(StartError::NotInstalled(_)) => {
+            install_package(package)?;
+            start()
         }
         started => started,
     };
