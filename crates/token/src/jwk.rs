@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Algorithm, VerifyingKey};
+use crate::{Algorithm, VerifyingKey, key::P256_SPKI};
 
 /// What a verifying key is made of, for printing it.
 #[derive(Clone)]
@@ -75,6 +75,55 @@ pub(crate) fn rsa_numbers(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (n, exponent) = element(0x02, sequence)?;
     let (e, nothing) = element(0x02, exponent)?;
     (rest.is_empty() && nothing.is_empty()).then(|| (trimmed(n).to_vec(), trimmed(e).to_vec()))
+}
+
+/// The DER `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) of a public key; `None` for a secret one.
+pub(crate) fn spki(material: &Material) -> Option<Vec<u8>> {
+    match material {
+        Material::Rsa { n, e } => {
+            let numbers = [integer(n), integer(e)].concat();
+            // A bit string says first how many bits of its last byte are unused.
+            let key = [vec![0], written(0x30, &numbers)].concat();
+            Some(written(
+                0x30,
+                &[&RSA_ALGORITHM, &*written(0x03, &key)].concat(),
+            ))
+        }
+        Material::P256 { x, y } => Some([&P256_SPKI, &[4][..], x, y].concat()),
+        Material::Secret => None,
+    }
+}
+
+/// The DER `AlgorithmIdentifier` of `rsaEncryption` (RFC 3279 §2.3.1).
+const RSA_ALGORITHM: [u8; 15] = [
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
+
+/// A positive DER integer.
+fn integer(number: &[u8]) -> Vec<u8> {
+    let sign: &[u8] = match number.first() {
+        Some(0x80..) => &[0],
+        _ => &[],
+    };
+    written(0x02, &[sign, number].concat())
+}
+
+/// A DER element.
+fn written(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let digits = trimmed(&length);
+    let mut element = vec![tag];
+    match (digits, u8::try_from(digits.len())) {
+        ([], _) => element.push(0),
+        ([short @ ..0x80], _) => element.push(*short),
+        (_, Ok(count)) => {
+            element.push(0x80 | count);
+            element.extend_from_slice(digits);
+        }
+        (_, Err(_)) => unreachable!("a length has at most eight bytes"),
+    }
+    element.extend_from_slice(content);
+    element
 }
 
 /// The first DER element, which must have `tag`, and what follows it.

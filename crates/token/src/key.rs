@@ -55,7 +55,7 @@ pub enum KeyError {
 }
 
 /// The first bytes of every P-256 `SubjectPublicKeyInfo` (RFC 5480 §2); the uncompressed point follows.
-const P256_SPKI: [u8; 26] = [
+pub(crate) const P256_SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
@@ -173,18 +173,7 @@ impl SigningKey {
     /// The public half as `SubjectPublicKeyInfo` in PEM, which is what [`VerifyingKey::from_pem`] reads. An HS256 key has
     /// no such half and is [`KeyError::Rejected`].
     pub fn to_public_pem(&self) -> Result<String, KeyError> {
-        let der = match &self.signer {
-            Signer::Rsa(pair) => {
-                let der: aws_lc_rs::encoding::PublicKeyX509Der<'_> =
-                    pair.public_key().as_der().map_err(|_| KeyError::Library)?;
-                der.as_ref().to_vec()
-            }
-            Signer::Ec(pair) => [&P256_SPKI, pair.public_key().as_ref()].concat(),
-            Signer::Hmac(..) => return Err(KeyError::Rejected(Algorithm::Hs256)),
-        };
-        Ok(pem::encode("PUBLIC KEY", &Secret::new(der))
-            .expose()
-            .clone())
+        self.verifying.to_public_pem()
     }
 
     /// What the key signs with.
@@ -300,6 +289,14 @@ impl VerifyingKey {
         })
     }
 
+    /// The key as `SubjectPublicKeyInfo` in PEM, which is what [`Self::from_pem`] reads. A secret HS256 key is
+    /// [`KeyError::Rejected`].
+    pub fn to_public_pem(&self) -> Result<String, KeyError> {
+        let der = jwk::spki(&self.material).ok_or(KeyError::Rejected(self.algorithm))?;
+        let pem = pem::encode("PUBLIC KEY", &Secret::new(der));
+        Ok(pem.expose().clone())
+    }
+
     /// What the key verifies.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -391,12 +388,28 @@ fn kid(spki: &[u8]) -> String {
 
 /// The keys that a verifier accepts.
 #[derive(Debug, Clone, Default)]
-pub struct KeySet(Vec<VerifyingKey>);
+pub struct KeySet {
+    keys: Vec<VerifyingKey>,
+    /// Which key a token names is not looked at.
+    any_kid: bool,
+}
 
 impl KeySet {
     /// A set of these keys.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
-        Self(keys.into_iter().collect())
+        Self {
+            keys: keys.into_iter().collect(),
+            any_kid: false,
+        }
+    }
+
+    /// The one key of a verifier that was given it by hand, as a file or a secret. Whatever a token says about its key
+    /// is not looked at: an issuer may name its keys as it likes, and here there is nothing to choose.
+    pub fn alone(key: VerifyingKey) -> Self {
+        Self {
+            keys: vec![key],
+            any_kid: true,
+        }
     }
 
     /// Reads a JWK set (RFC 7517 §5). Entries that we could not verify with, or that are not for signatures, are left
@@ -405,23 +418,25 @@ impl KeySet {
     /// # Errors
     /// The text is no JSON object with `keys`.
     pub fn from_jwks(json: &str) -> Result<Self, serde_json::Error> {
-        jwk::parse_set(json).map(Self)
+        jwk::parse_set(json).map(Self::new)
     }
 
     /// The public keys as a JWK set. Secret keys are never in it.
     pub fn to_jwks(&self) -> serde_json::Value {
-        let keys: Vec<_> = self.0.iter().filter_map(jwk::print).collect();
+        let keys: Vec<_> = self.keys.iter().filter_map(jwk::print).collect();
         serde_json::json!({ "keys": keys })
     }
 
     /// The keys.
     pub fn keys(&self) -> &[VerifyingKey] {
-        &self.0
+        &self.keys
     }
 
     /// The key a token names. A token without `kid` matches a key without one only.
     pub(crate) fn find(&self, kid: Option<&str>) -> impl Iterator<Item = &VerifyingKey> {
-        self.0.iter().filter(move |key| key.kid() == kid)
+        self.keys
+            .iter()
+            .filter(move |key| self.any_kid || key.kid() == kid)
     }
 }
 
@@ -513,6 +528,13 @@ mod tests {
         for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
             let key = SigningKey::generate(algorithm).expect("system random source");
             let pem = key.to_public_pem().expect("asymmetric");
+            let from_numbers = KeySet::new([key.verifying_key()]).to_jwks().to_string();
+            let from_numbers = KeySet::from_jwks(&from_numbers).expect("our own text");
+            assert_eq!(
+                from_numbers.keys()[0].to_public_pem().as_ref(),
+                Ok(&pem),
+                "the numbers of a JWK are enough"
+            );
             let read = VerifyingKey::from_pem(&pem).expect("its own text");
             assert_eq!((read.kid(), read.algorithm()), (key.kid(), algorithm));
             let private = key.to_pem().expect("asymmetric");
@@ -522,6 +544,20 @@ mod tests {
             );
         }
         assert!(VerifyingKey::from_pem("no key").is_err());
+    }
+
+    #[test]
+    fn a_key_given_by_hand_verifies_whatever_the_token_calls_it() {
+        let key = SigningKey::generate(Algorithm::Es256).expect("system random source");
+        let token = key.sign(&serde_json::json!({})).expect("asymmetric");
+        let renamed = VerifyingKey {
+            kid: Some("another".to_owned()),
+            ..key.verifying_key()
+        };
+        let verify =
+            |keys: &KeySet| crate::verify_payload(token.expose(), keys, &[Algorithm::Es256]);
+        assert!(verify(&KeySet::alone(renamed.clone())).is_ok());
+        assert!(verify(&KeySet::new([renamed])).is_err());
     }
 
     #[test]

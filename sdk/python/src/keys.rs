@@ -34,14 +34,14 @@ impl Keys {
     #[classmethod]
     fn from_pem(_class: &Bound<'_, PyType>, text: &str) -> PyResult<Self> {
         let key = VerifyingKey::from_pem(text).map_err(configuration)?;
-        Ok(Self(Arc::new(KeySet::new([key]))))
+        Ok(Self(Arc::new(KeySet::alone(key))))
     }
 
     #[classmethod]
     fn from_secret(_class: &Bound<'_, PyType>, text: &str) -> PyResult<Self> {
         let secret = Secret::new(text.as_bytes().to_vec());
         let key = VerifyingKey::from_secret(&secret).map_err(configuration)?;
-        Ok(Self(Arc::new(KeySet::new([key]))))
+        Ok(Self(Arc::new(KeySet::alone(key))))
     }
 
     #[classmethod]
@@ -55,6 +55,21 @@ impl Keys {
     #[getter]
     fn kids(&self) -> Vec<&str> {
         self.0.keys().iter().filter_map(VerifyingKey::kid).collect()
+    }
+
+    /// The public keys as the text of a JWK set. Secret keys are never in it.
+    fn to_jwks(&self) -> String {
+        self.0.to_jwks().to_string()
+    }
+
+    /// The key of that id as `PUBLIC KEY` in PEM, or without an id the first; `None` if there is no such key.
+    #[pyo3(signature = (kid=None))]
+    fn public_pem(&self, kid: Option<&str>) -> PyResult<Option<String>> {
+        let fits = |key: &&VerifyingKey| kid.is_none() || key.kid() == kid;
+        let key = self.0.keys().iter().find(fits);
+        key.map(VerifyingKey::to_public_pem)
+            .transpose()
+            .map_err(configuration)
     }
 
     fn __len__(&self) -> usize {
