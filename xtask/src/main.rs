@@ -8,6 +8,7 @@ mod bench;
 mod browser;
 mod interop;
 mod python;
+mod sdk;
 mod shell;
 mod steps;
 mod system;

@@ -9,8 +9,12 @@ use crate::{shell, system};
 
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
-/// What ruff and mypy look at.
-const SOURCES: [&str; 3] = ["crates/pysource/dropped", "examples", "tests/python"];
+/// What ruff and mypy look at in the environment of these tests.
+const SOURCES: [&str; 3] = [
+    "crates/pysource/dropped",
+    "examples/guestbook",
+    "tests/python",
+];
 
 /// The `bin` folder of the environment `target/<name>`, made when absent or when the pinned requirements changed. Only
 /// wheels are installed, so that nothing is built and nothing of a package runs at installation.
@@ -50,8 +54,13 @@ fn tool(name: &str, arguments: &[&str]) -> Result<()> {
 
 pub(crate) fn lint() -> Result<()> {
     // Checked, too, but not for types: the sandbox's program speaks to the kernel through ctypes, and what the interop
-    // tests import is in environments of their own.
-    let without_types = ["crates/runtime/src/launcher", "tests/interop"];
+    // tests, the SDK and the services on it import is in environments of their own.
+    let without_types = [
+        "crates/runtime/src/launcher",
+        "examples/item_service",
+        "sdk",
+        "tests/interop",
+    ];
     let sources = [&SOURCES[..], &without_types].concat();
     tool("ruff", &[&["check"], &sources[..]].concat())?;
     tool("ruff", &[&["format", "--check"], &sources[..]].concat())

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::shell::{self, command};
 use crate::steps::{self, Step};
-use crate::{browser, interop, python, system, tidy};
+use crate::{browser, interop, python, sdk, system, tidy};
 
 /// Cheapest first, so that a slip shows early.
 const STEPS: &[Step] = &[
@@ -58,6 +58,16 @@ const STEPS: &[Step] = &[
         run: python::tests,
     },
     Step {
+        name: "sdk-wheel",
+        about: "the wheel of the Python SDK is built",
+        run: sdk::build_wheel,
+    },
+    Step {
+        name: "sdk-python",
+        about: "the Python SDK, from its wheel, on every database; its stub",
+        run: sdk::tests,
+    },
+    Step {
         name: "interop",
         about: "services on the published fastapi-m8 packages, and security-tests-m8",
         run: interop::tests,
@@ -99,6 +109,8 @@ fn deny() -> Result<()> {
 fn rust() -> Result<()> {
     let postgres = system::postgres()?;
     system::ensure_program(&["redis-server", "valkey-server"], "redis-server")?;
+    // Installs it; its tests start their own.
+    drop(system::mariadb()?);
     let mut test = command("cargo test --workspace --no-fail-fast --quiet");
     shell::run(
         test.env("NO_PROXY", "127.0.0.1,localhost")

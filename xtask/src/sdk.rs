@@ -1,0 +1,153 @@
+//! The Python SDK: its wheel, its tests, its types, and services built with it against the real program.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::shell::{command, output, run};
+use crate::{python, system};
+
+const FOLDER: &str = "sdk/python";
+
+/// What a wheel is made of, beside the packages that `Cargo.lock` names.
+const WHEEL_SOURCES: [&str; 7] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "crates/ids",
+    "crates/secret",
+    "crates/token",
+    "sdk/client",
+    FOLDER,
+];
+
+/// Builds the release wheel, unless the one that lies there was made of the same sources.
+pub(crate) fn build_wheel() -> Result<()> {
+    let newest = "import sys; print(sys.version_info >= (3, 11))";
+    let answer = output(Command::new("python3").args(["-c", newest]))?;
+    ensure!(
+        answer.trim() == "True",
+        "the packages of the tests need Python 3.11 or later, and python3 is older"
+    );
+    let wheel = wheel()?;
+    let size = std::fs::metadata(&wheel)?.len();
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    let megabytes = size as f64 / 1e6;
+    println!("{} ({megabytes:.2} MB)", wheel.display());
+    Ok(())
+}
+
+/// The wheel of the sources as they are now.
+fn wheel() -> Result<PathBuf> {
+    let folder = system::cache("wheels");
+    let marker = folder.join("sources");
+    let sources = digest(&WHEEL_SOURCES)?;
+    let existing = || -> Option<PathBuf> {
+        let mut wheels = std::fs::read_dir(&folder).ok()?.flatten();
+        wheels.find_map(|entry| {
+            let path = entry.path();
+            path.extension()?.eq("whl").then_some(path)
+        })
+    };
+    if std::fs::read_to_string(&marker).ok().as_ref() == Some(&sources)
+        && let Some(wheel) = existing()
+    {
+        return Ok(wheel);
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    let tools = python::environment("sdk/build", &format!("{FOLDER}/requirements-build.txt"))?;
+    let begun = Instant::now();
+    run(Command::new(tools.join("maturin"))
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(format!("{FOLDER}/Cargo.toml"))
+        .arg("--out")
+        .arg(&folder))
+    .context("could not build the wheel")?;
+    println!("built in {:.0} s", begun.elapsed().as_secs_f64());
+    let wheel = existing().context("maturin left no wheel behind")?;
+    std::fs::write(marker, sources)?;
+    Ok(wheel)
+}
+
+/// A number for the contents of files and folders: another one when anything in them differs.
+fn digest(paths: &[&str]) -> Result<String> {
+    let listed =
+        output(command("git ls-files --cached --others --exclude-standard --").args(paths))?;
+    let mut hasher = DefaultHasher::new();
+    for path in listed.lines().filter(|path| Path::new(path).is_file()) {
+        path.hash(&mut hasher);
+        std::fs::read(path)?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// The `bin` folder of an environment that holds the pinned packages and the wheel.
+fn environment() -> Result<PathBuf> {
+    let wheel = wheel()?;
+    let bin = python::environment("sdk/env", &format!("{FOLDER}/requirements-test.txt"))?;
+    let marker = bin.join("../wheel");
+    let sources = digest(&WHEEL_SOURCES)?;
+    if std::fs::read_to_string(&marker).ok().as_ref() != Some(&sources) {
+        let pip = || {
+            let mut pip = Command::new(bin.join("python"));
+            pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+            pip
+        };
+        run(pip()
+            .args(["install", "--no-deps", "--force-reinstall"])
+            .arg(&wheel))?;
+        // The pins must satisfy what the wheel asks for.
+        run(pip().arg("check"))?;
+        std::fs::write(&marker, sources)?;
+    }
+    Ok(bin)
+}
+
+fn pytest(bin: &Path) -> Command {
+    let mut pytest = Command::new(bin.join("python"));
+    pytest
+        .args(["-m", "pytest", "-q"])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_PROXY", "127.0.0.1,localhost");
+    pytest
+}
+
+/// The databases that tests may use, each private and empty.
+struct Databases {
+    postgres: postgres_fixture::PostgresFixture,
+    mariadb: mariadb_fixture::MariadbFixture,
+}
+
+impl Databases {
+    fn start() -> Result<Self> {
+        Ok(Self {
+            postgres: system::postgres()?,
+            mariadb: system::mariadb()?,
+        })
+    }
+
+    fn variables(&self) -> BTreeMap<&str, String> {
+        BTreeMap::from([
+            ("VESTIBULE_TEST_POSTGRES", self.postgres.url("postgres")),
+            ("VESTIBULE_TEST_MARIADB", self.mariadb.url("test")),
+        ])
+    }
+}
+
+/// The tests of the SDK itself, which need no server of ours.
+pub(crate) fn tests() -> Result<()> {
+    let bin = environment()?;
+    let databases = Databases::start()?;
+    run(pytest(&bin)
+        .arg(format!("{FOLDER}/tests"))
+        .envs(databases.variables()))?;
+    stubs(&bin)
+}
+
+/// The stub of the compiled module says what the module has.
+fn stubs(bin: &Path) -> Result<()> {
+    run(Command::new(bin.join("python")).args(["-m", "mypy.stubtest", "vestibule._core"]))
+}
