@@ -40,4 +40,4 @@ pub use key::{KeyError, KeySet, SigningKey, VerifyingKey};
 pub use master::{AppKeyError, MacKey, MasterKey, MasterKeyError};
 pub use opaque::{OpaqueError, OpaqueKind, OpaqueToken};
 pub use service::{ServiceClaims, ServiceKeys, ServiceTokenError};
-pub use verify::{Expectations, VerifyError, verify, verify_payload};
+pub use verify::{Expectations, VerifyError, unverified_payload, verify, verify_payload};

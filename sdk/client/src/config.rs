@@ -1,0 +1,224 @@
+//! What a client is told: whom to trust, whom to ask, and what to do when nobody answers.
+
+use std::{sync::Arc, time::Duration};
+
+use token::{Algorithm, KeySet};
+use url::Url;
+
+use crate::{Credential, Expectations, Timeouts};
+
+/// The settings of a [`Client`](crate::Client). [`Config::new`] gives those that suit most services.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the keys come from that tokens are verified with.
+    pub keys: KeySource,
+    /// What a token must say.
+    pub expected: Expectations,
+    /// How long a fetched key set is used before it is fetched again; at least a second. Default: 300 s.
+    pub key_set_lifetime: Duration,
+    /// How the client learns that a token was revoked. Default: [`Revocation::Off`].
+    pub revocation: Revocation,
+    /// What happens while the feed is stale, where a route does not say otherwise. Default: introspect.
+    pub stale_policy: StalePolicy,
+    /// What happens when an introspection was needed and could not be made. Default: fail closed.
+    pub failure_mode: FailureMode,
+    /// Where to ask whether a token is active (`…/private/v1/jti-status`).
+    pub introspection_url: Option<Url>,
+    /// How to ask.
+    pub introspection_version: IntrospectionVersion,
+    /// How long an answer that a token is active is believed where there is no feed; zero asks for each request. Default: zero.
+    pub introspection_kept: Duration,
+    /// How many introspections are under way at once, at most. Default: 32.
+    pub introspections_at_once: usize,
+    /// After how many failures in a row the issuer is left alone. Default: 5.
+    pub breaker_failures: u32,
+    /// For how long it is then left alone. Default: 5 s.
+    pub breaker_pause: Duration,
+    /// Where the event stream is (`…/private/v1/events/stream`).
+    pub events_url: Option<Url>,
+    /// The key that events are signed with; unsigned ones are then dropped.
+    pub event_key: Option<Arc<token::EventKey>>,
+    /// How much of the past the feed asks for when it begins: the longest life of an access token. Default: 30 minutes.
+    pub feed_lookback: Duration,
+    /// How the client proves itself where it introspects and where it listens to events.
+    pub credential: Option<Credential>,
+    /// How long calls may take.
+    pub timeouts: Timeouts,
+    /// How many identities are kept, at most. Default: 10 000.
+    pub identities: usize,
+    /// What the client calls itself. Default: `vestibule-client/<version>`.
+    pub user_agent: String,
+}
+
+impl Config {
+    /// Verifies with these keys, expects this, and asks nobody about revocations.
+    pub fn new(keys: KeySource, expected: Expectations) -> Self {
+        Self {
+            keys,
+            expected,
+            key_set_lifetime: Duration::from_mins(5),
+            revocation: Revocation::Off,
+            stale_policy: StalePolicy::Introspect,
+            failure_mode: FailureMode::FailClosed,
+            introspection_url: None,
+            introspection_version: IntrospectionVersion::V2,
+            introspection_kept: Duration::ZERO,
+            introspections_at_once: 32,
+            breaker_failures: 5,
+            breaker_pause: Duration::from_secs(5),
+            events_url: None,
+            event_key: None,
+            feed_lookback: Duration::from_mins(30),
+            credential: None,
+            timeouts: Timeouts::default(),
+            identities: 10_000,
+            user_agent: concat!("vestibule-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Looks at everything that can be wrong before anything is started.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let KeySource::Fetched(url) = &self.keys {
+            check_url("the key set's address", url)?;
+            if self.expected.algorithm == Algorithm::Hs256 {
+                return Err(ConfigError::SecretIsNotFetched);
+            }
+        }
+        if let KeySource::Fixed(keys) = &self.keys
+            && !keys
+                .keys()
+                .iter()
+                .any(|key| key.algorithm() == self.expected.algorithm)
+        {
+            return Err(ConfigError::NoKey(self.expected.algorithm));
+        }
+        if self.expected.strict
+            && (is_blank(self.expected.issuer.as_deref())
+                || is_blank(self.expected.audience.as_deref()))
+        {
+            return Err(ConfigError::NoExpectations);
+        }
+        for (what, url) in [
+            ("the introspection's address", &self.introspection_url),
+            ("the event stream's address", &self.events_url),
+        ] {
+            url.as_ref().map_or(Ok(()), |url| check_url(what, url))?;
+        }
+        let (needed, what) = match self.revocation {
+            Revocation::Off => return Ok(()),
+            Revocation::Feed => (&self.events_url, "events_url"),
+            Revocation::Introspection => (&self.introspection_url, "introspection_url"),
+        };
+        if needed.is_none() {
+            return Err(ConfigError::Missing(what));
+        }
+        let credential = self
+            .credential
+            .as_ref()
+            .ok_or(ConfigError::Missing("credential"))?;
+        credential.check()
+    }
+}
+
+fn is_blank(text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.trim().is_empty())
+}
+
+/// What can be called: `http` or `https` with a host, without a name and password in it.
+pub(crate) fn check_url(what: &'static str, url: &Url) -> Result<(), ConfigError> {
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    if matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain {
+        Ok(())
+    } else {
+        Err(ConfigError::Address(what))
+    }
+}
+
+/// Where verifying keys come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// From the key set that the issuer publishes at this address (RFC 7517 §5).
+    Fetched(Url),
+    /// From the configuration: a public key, or the secret that issuer and service share.
+    Fixed(KeySet),
+}
+
+/// How a client learns that a token was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// Not at all: tokens are good until they expire.
+    Off,
+    /// From the issuer's event stream; where that cannot say, by introspection.
+    Feed,
+    /// By introspection.
+    Introspection,
+}
+
+/// What happens to callers while it is not known whether their tokens were revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StalePolicy {
+    /// Nobody passes.
+    FailClosed,
+    /// The issuer is asked about each of them.
+    Introspect,
+    /// Everybody passes whose token is good in itself, unless the issuer refuses our credential: that is no outage.
+    FailOpen,
+}
+
+impl StalePolicy {
+    /// Reads the policy's name in settings: `fail_closed`, `introspect` or `fail_open`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "fail_closed" => Some(Self::FailClosed),
+            "introspect" => Some(Self::Introspect),
+            "fail_open" => Some(Self::FailOpen),
+            _ => None,
+        }
+    }
+}
+
+/// What happens when an introspection was needed and the issuer did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureMode {
+    /// The caller does not pass.
+    FailClosed,
+    /// The caller passes.
+    FailOpen,
+}
+
+/// How the issuer is asked about a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IntrospectionVersion {
+    /// By `jti` alone, for issuers that know no more.
+    V1,
+    /// By `jti` and account; the answer names the account's generation.
+    V2,
+}
+
+/// What is wrong with a [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// An address that cannot be called.
+    #[error("{0} must be an http or https address without a user name in it")]
+    Address(&'static str),
+    /// Something that the chosen way of hearing of revocations needs.
+    #[error("{0} is needed to learn of revocations")]
+    Missing(&'static str),
+    /// Keys of other kinds only.
+    #[error("there is no key for {0}")]
+    NoKey(Algorithm),
+    /// A key set publishes public keys only.
+    #[error("HS256 needs the secret; a key set cannot give it")]
+    SecretIsNotFetched,
+    /// Strict validation compares both.
+    #[error("strict validation needs an issuer and an audience")]
+    NoExpectations,
+    /// A credential that fits into no header.
+    #[error(
+        "the client id or secret cannot be sent: it is empty or has characters outside printable ASCII"
+    )]
+    Credential,
+    /// The system gave no TLS roots or no random numbers.
+    #[error("the HTTP client cannot be made: {0}")]
+    Http(String),
+}
