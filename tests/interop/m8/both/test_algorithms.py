@@ -1,7 +1,7 @@
 """What signs access tokens."""
 
+from consumer import HS256, StartService
 from harness.issuer import ACCESS_SECRET_KEY, StartIssuer
-from harness.service import HS256, StartService
 
 
 def test_es256(start_issuer: StartIssuer, start_service: StartService) -> None:

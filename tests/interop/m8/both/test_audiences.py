@@ -1,7 +1,7 @@
 """Audiences of registered services: a token for one is refused by the other."""
 
+from consumer import GENERATION, Service, StartService
 from harness.issuer import Issuer, StartIssuer
-from harness.service import GENERATION, Service, StartService
 
 
 def test_a_token_for_one_service_is_refused_by_another(start_issuer: StartIssuer, start_service: StartService) -> None:

@@ -1,8 +1,8 @@
 """Who is let in by the service's guards, and what the others are told."""
 
 import pytest
+from consumer import GENERATION, Service
 from harness.issuer import Issuer, SignedIn
-from harness.service import GENERATION, Service
 
 ROLES = ["user", "reader", "writer", "admin", "superadmin"]
 GUARDS = {"/me": "user", "/writer": "writer", "/admin": "admin", "/superuser": "superadmin"}

@@ -1,7 +1,7 @@
 """The guide shows what is tested here."""
 
+from consumer import GENERATION, SERVICES
 from harness.issuer import ROOT
-from harness.service import GENERATION, SERVICES
 
 
 def test_the_guide_shows_this_very_dotenv() -> None:

@@ -1,8 +1,8 @@
 """The three modes, which issuer and services must agree on (contract §1)."""
 
 import pytest
+from consumer import StartService
 from harness.issuer import Issuer, StartIssuer, cookie_of, signed_in
-from harness.service import StartService
 
 
 def me(issuer: Issuer, bearer: dict[str, str]) -> int:

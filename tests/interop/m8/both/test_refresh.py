@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from consumer import Service
 from harness.issuer import Issuer, refresh_of, signed_in
 from harness.process import wait_until
-from harness.service import Service
 
 # The grace of an old access token, and what a busy machine and a service's cache may add to it, in seconds.
 GRACE_AND_MORE = 120.0

@@ -1,9 +1,9 @@
 """What ends a token, and that a service notices with its next request."""
 
 import pytest
+from consumer import Service, StartService
 from harness.issuer import PRIVATE_API_SECRET, Issuer, SignedIn, StartIssuer, cookie_of
 from harness.process import wait_until
-from harness.service import Service, StartService
 
 REVOKED = {"detail": "Token has been revoked."}
 UNAVAILABLE = {"detail": "Token revocation check unavailable."}

@@ -1,9 +1,9 @@
 """Signing keys change while a service runs, and nobody notices."""
 
 import pytest
+from consumer import StartService
 from harness.issuer import Issuer, StartIssuer
 from harness.process import wait_until
-from harness.service import StartService
 
 
 def kids(issuer: Issuer) -> list[str]:

@@ -4,8 +4,8 @@ import re
 from uuid import UUID
 
 import pytest
+from consumer import Service
 from harness.issuer import AUDIENCE, Issuer, StartIssuer, cookie_of, signed_in
-from harness.service import Service
 
 COOKIE = re.compile(r"refresh_token=vst_r_[A-Za-z0-9_-]{43}; HttpOnly; Max-Age=2592000; Path=/; SameSite=strict")
 

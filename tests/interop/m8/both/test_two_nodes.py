@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from consumer import Service
 from harness.issuer import Issuer, signed_in
 from harness.process import wait_until
-from harness.service import Service
 
 # The promise, and what a busy machine may add to it.
 WITHIN = 1.0 + 2.0

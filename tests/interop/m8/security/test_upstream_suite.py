@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from consumer import HS256, StartService
 from harness.issuer import ACCESS_SECRET_KEY, Issuer, StartIssuer
 from harness.process import environment
 from harness.redis import Redis
-from harness.service import HS256, StartService
 
 HERE = Path(__file__).parent
 PYTHON = os.environ["SECURITY_TESTS_PYTHON"]

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from auth_sdk_m8.testing import load_authorization_fixture_matrix
+from consumer import Service, StartService
 from harness.issuer import Issuer, Person, SignedIn
-from harness.service import Service, StartService
 
 
 @dataclass

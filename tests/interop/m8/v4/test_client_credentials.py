@@ -2,8 +2,8 @@
 
 import httpx
 import pytest
+from consumer import Service, StartService
 from harness.issuer import Issuer, StartIssuer
-from harness.service import Service, StartService
 
 SCOPES = ("introspection", "event-stream", "api-key-introspection")
 

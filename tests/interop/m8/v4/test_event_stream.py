@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from auth_sdk_m8.testing import load_authorization_fixture_matrix
+from consumer import Service, StartService
 from harness.issuer import EVENT_SIGNING_KEY, Issuer, Person, SignedIn, StartIssuer
 from harness.process import wait_until
-from harness.service import Service, StartService
 
 # The promise, and what a busy machine may add to it.
 WITHIN = 1.0

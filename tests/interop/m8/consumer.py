@@ -10,11 +10,10 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+from harness.issuer import ACCESS_SECRET_KEY, AUDIENCE, EVENT_SIGNING_KEY, PRIVATE_API_SECRET, Issuer, SignedIn
+from harness.process import Process, free_port
 
-from .issuer import ACCESS_SECRET_KEY, AUDIENCE, EVENT_SIGNING_KEY, PRIVATE_API_SECRET, Issuer, SignedIn
-from .process import Process, free_port
-
-SERVICES = Path(__file__).parents[1] / "services"
+SERVICES = Path(__file__).parent / "services"
 GENERATION = "v1" if version("fastapi-m8").startswith("1.") else "v4"
 
 _numbers = count(1)

@@ -1,1 +1,0 @@
-"""The programs that the tests are about: the issuer, a service that trusts it, and Redis."""
