@@ -7,6 +7,8 @@ mod clock;
 mod config;
 mod credential;
 mod http;
+pub mod messages;
+pub mod standing;
 mod verifier;
 
 pub use claims::{Claims, Role};
@@ -16,5 +18,6 @@ pub use config::{
 };
 pub use credential::Credential;
 pub use http::{Answer, ByteStream, Http, HttpError, Timeouts};
+pub use standing::{Judgement, Standing};
 pub use token::{Algorithm, KeySet};
 pub use verifier::{Expectations, PERMISSIVE_LEEWAY, Refusal, STRICT_LEEWAY, verify};
