@@ -1,0 +1,173 @@
+"""Addresses of databases: from one URL or from several settings, and back to a URL for SQLAlchemy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from vestibule.service.settings.values import parse_database_host, split_host_port
+
+if TYPE_CHECKING:
+    from vestibule.service.settings.database_fields import DatabaseFields
+
+Kind = Literal["Mysql", "Mariadb", "Postgres", "Sqlite"]
+
+_SCHEMES: Final[dict[str, Kind]] = {
+    "postgres": "Postgres",
+    "postgresql": "Postgres",
+    "mysql": "Mysql",
+    "mariadb": "Mariadb",
+    "sqlite": "Sqlite",
+}
+_DRIVERS: Final[dict[Kind, tuple[str, str]]] = {
+    "Postgres": ("postgresql+psycopg", "postgresql+psycopg"),
+    "Mysql": ("mysql+pymysql", "mysql+asyncmy"),
+    "Mariadb": ("mariadb+pymysql", "mariadb+asyncmy"),
+    "Sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
+}
+_PORTS: Final[dict[Kind, int | None]] = {"Postgres": 5432, "Mysql": 3306, "Mariadb": 3306, "Sqlite": None}
+MEMORY: Final = ":memory:"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """Where a database is and how to sign in there.
+
+    Attributes:
+        kind: Which database.
+        host: A name, an address (IPv6 in brackets) or, for PostgreSQL, the absolute path of a folder; none for SQLite.
+        port: Its port; none for SQLite.
+        database: Its name; for SQLite the path of the file, or ``:memory:``.
+        user: Who signs in.
+        password: With what. Not in the representation.
+        query: Options of the driver, as pairs.
+    """
+
+    kind: Kind
+    host: str | None
+    port: int | None
+    database: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def uri(self, *, asynchronous: bool = False) -> str:
+        """The address as SQLAlchemy reads it, **with the password in it**.
+
+        Args:
+            asynchronous: Names the driver for an asynchronous engine.
+        """
+        scheme = _DRIVERS[self.kind][asynchronous]
+        if self.kind == "Sqlite":
+            return f"{scheme}://" + ("" if self.database == MEMORY else f"/{self.database}")
+        query = list(self.query)
+        place = self.host or ""
+        if place.startswith("/"):
+            # The folder of a Unix socket: libpq takes it as an option, with the port in the socket's name.
+            query = [("host", place), ("port", str(self.port)), *query]
+            place = ""
+        else:
+            place = f"{place}:{self.port}"
+        who = "" if self.user is None else quote(self.user, safe="")
+        if self.password is not None:
+            who += ":" + quote(self.password, safe="")
+        tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
+        return f"{scheme}://{who}{'@' if who else ''}{place}/{quote(self.database, safe='')}{tail}"
+
+    def __str__(self) -> str:
+        """The address for people and logs: without user and password."""
+        if self.kind == "Sqlite":
+            return f"SQLite at {self.database}"
+        name = {"Postgres": "PostgreSQL", "Mysql": "MySQL", "Mariadb": "MariaDB"}[self.kind]
+        return f"{name} at {self.host}:{self.port}/{self.database}"
+
+
+def parse_database_url(text: str) -> DatabaseAddress:
+    """An address from one URL; a driver behind a plus sign in its scheme is ignored, ours is taken.
+
+    Raises:
+        ValueError: It is none. The message repeats nothing of it, for it may hold a password.
+    """
+    scheme, separator, rest = text.strip().partition("://")
+    kind = _SCHEMES.get(scheme.partition("+")[0].lower())
+    if not separator or kind is None:
+        message = "begins with none of postgresql://, mysql://, mariadb:// and sqlite:///"
+        raise ValueError(message)
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in rest):
+        message = "holds white space; in a password it is written %20"
+        raise ValueError(message)
+    if kind == "Sqlite":
+        return _sqlite(rest)
+    before, _, options = rest.partition("?")
+    authority, _, path = before.partition("/")
+    who, at, place = authority.rpartition("@")
+    if any(mark in who for mark in "[]#") or "#" in before:
+        message = "holds a character that has to be percent-encoded in a password: # is %23, [ is %5B, ] is %5D"
+        raise ValueError(message)
+    user, colon, password = who.partition(":")
+    query = parse_qsl(options, keep_blank_values=True)
+    socket = next((value for name, value in query if name == "host"), None) if not place else None
+    port: int | None = None
+    host: str | None = socket
+    if place:
+        if "/" in unquote(place):
+            host = unquote(place)
+        else:
+            host, port = split_host_port(place)
+    elif socket is None:
+        message = "names no host; a / or @ of a password is written %2F or %40"
+        raise ValueError(message)
+    if socket is not None:
+        given_port = next((value for name, value in query if name == "port"), None)
+        port = int(given_port) if given_port and given_port.isdigit() else None
+        query = [(name, value) for name, value in query if name not in {"host", "port"}]
+    if not path:
+        message = "names no database after the host"
+        raise ValueError(message)
+    if "/" in path:
+        message = "holds more than one / after the host; a / of a password is written %2F"
+        raise ValueError(message)
+    return DatabaseAddress(
+        kind=kind,
+        host=host,
+        port=port or _PORTS[kind],
+        database=unquote(path),
+        user=unquote(user) if at else None,
+        password=unquote(password) if colon else None,
+        query=tuple(query),
+    )
+
+
+def _sqlite(rest: str) -> DatabaseAddress:
+    path = rest.partition("?")[0]
+    if path in {"", "/", f"/{MEMORY}"}:
+        return DatabaseAddress("Sqlite", None, None, MEMORY)
+    if not path.startswith("/"):
+        message = "has too few slashes: sqlite:///items.db for a path from here, sqlite:////data/items.db from the root"
+        raise ValueError(message)
+    return DatabaseAddress("Sqlite", None, None, unquote(path[1:]))
+
+
+def address_of(settings: DatabaseFields) -> DatabaseAddress | None:
+    """The address that settings give, or nothing when they name no database.
+
+    Raises:
+        ValueError: ``DATABASE_URL`` makes no sense.
+    """
+    if settings.DATABASE_URL is not None:
+        return parse_database_url(settings.DATABASE_URL.get_secret_value())
+    kind: Kind = settings.SELECTED_DB
+    if kind == "Sqlite":
+        return DatabaseAddress(kind, None, None, settings.DB_DATABASE) if settings.DB_DATABASE else None
+    if not settings.DB_HOST or not settings.DB_DATABASE:
+        return None
+    host = parse_database_host(settings.DB_HOST)
+    return DatabaseAddress(
+        kind=kind,
+        host=str(host),
+        port=settings.DB_PORT or _PORTS[kind],
+        database=settings.DB_DATABASE,
+        user=settings.DB_USER,
+        password=settings.DB_PASSWORD.get_secret_value() if settings.DB_PASSWORD is not None else None,
+    )
