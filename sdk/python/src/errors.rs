@@ -2,18 +2,21 @@
 
 use pyo3::{PyErr, import_exception};
 use token::VerifyError;
+use vestibule_client::Refusal;
 
 import_exception!(vestibule.errors, ConfigurationError);
-import_exception!(vestibule.errors, IdentityUnavailable);
 import_exception!(vestibule.errors, InvalidToken);
 
-/// Why `error` refuses a token, as one of the reasons of `InvalidToken`.
+/// The token is refused.
+pub(crate) fn refused(refusal: Refusal) -> PyErr {
+    InvalidToken::new_err(refusal.as_str())
+}
+
+/// What [`token::verify_payload`] says.
 pub(crate) fn invalid_token(error: VerifyError) -> PyErr {
-    InvalidToken::new_err(match error {
-        VerifyError::Expired => "expired",
-        VerifyError::Claims => "invalid_payload",
-        VerifyError::Privileges => "inconsistent_privilege_claims",
-        _ => "invalid",
+    refused(match error {
+        VerifyError::Claims => Refusal::InvalidPayload,
+        _ => Refusal::Invalid,
     })
 }
 

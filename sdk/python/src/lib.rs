@@ -1,5 +1,6 @@
 //! `vestibule._core`: the Rust core of the Python SDK. Private; the typed modules beside it are the public face.
 
+mod claims;
 mod errors;
 mod keys;
 mod values;
@@ -13,5 +14,8 @@ mod _core {
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use crate::keys::{EventKey, Keys, SigningKey, verify_signature};
+    use crate::{
+        claims::verify,
+        keys::{EventKey, Keys, SigningKey, verify_signature},
+    };
 }

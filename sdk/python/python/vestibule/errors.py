@@ -42,14 +42,20 @@ class IdentityUnavailable(VestibuleError):
     """Whether the token is good could not be found out, through no fault of the caller. Answered with 503.
 
     Attributes:
+        cause: What was missing: the issuer's `keys`, or its word on `revocation`.
         retry_after: Seconds after which it is worth another try.
     """
 
+    cause: Literal["keys", "revocation"]
     retry_after: int
 
-    def __init__(self, message: str = "Identity could not be checked", retry_after: int = 1) -> None:
-        super().__init__(message)
+    def __init__(self, cause: Literal["keys", "revocation"] = "revocation", retry_after: int = 1) -> None:
+        super().__init__(f"Identity could not be checked: the issuer was not reached for {cause}")
+        self.cause = cause
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type[IdentityUnavailable], tuple[str, int]]:
+        return type(self), (self.cause, self.retry_after)
 
 
 class ConfigurationError(VestibuleError):
