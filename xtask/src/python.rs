@@ -60,6 +60,7 @@ pub(crate) fn lint() -> Result<()> {
         "examples/item_service",
         "sdk",
         "tests/interop",
+        "xtask/bench_sdk",
     ];
     let sources = [&SOURCES[..], &without_types].concat();
     tool("ruff", &[&["check"], &sources[..]].concat())?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::browser::target_folder;
 use crate::shell::{command, output, run};
 use crate::{python, system};
 
@@ -41,7 +42,7 @@ pub(crate) fn build_wheel() -> Result<()> {
 }
 
 /// The wheel of the sources as they are now.
-fn wheel() -> Result<PathBuf> {
+pub(crate) fn wheel() -> Result<PathBuf> {
     let folder = system::cache("wheels");
     let marker = folder.join("sources");
     let sources = digest(&WHEEL_SOURCES)?;
@@ -57,19 +58,27 @@ fn wheel() -> Result<PathBuf> {
     {
         return Ok(wheel);
     }
-    let _ = std::fs::remove_dir_all(&folder);
+    let seconds = build(&folder, &target_folder())?;
+    println!("built in {seconds:.0} s");
+    let wheel = existing().context("maturin left no wheel behind")?;
+    std::fs::write(marker, sources)?;
+    Ok(wheel)
+}
+
+/// Builds the release wheel into a folder that holds nothing else, with a target folder; the seconds that took.
+pub(crate) fn build(folder: &Path, target: &Path) -> Result<f64> {
+    let _ = std::fs::remove_dir_all(folder);
     let tools = python::environment("sdk/build", &format!("{FOLDER}/requirements-build.txt"))?;
     let begun = Instant::now();
     run(Command::new(tools.join("maturin"))
         .args(["build", "--release", "--locked", "--manifest-path"])
         .arg(format!("{FOLDER}/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
         .arg("--out")
-        .arg(&folder))
+        .arg(folder))
     .context("could not build the wheel")?;
-    println!("built in {:.0} s", begun.elapsed().as_secs_f64());
-    let wheel = existing().context("maturin left no wheel behind")?;
-    std::fs::write(marker, sources)?;
-    Ok(wheel)
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// A number for the contents of files and folders: another one when anything in them differs.

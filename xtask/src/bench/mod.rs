@@ -19,6 +19,7 @@ mod publish;
 mod refresh;
 mod rest;
 mod revocation;
+mod sdk;
 mod server;
 mod session;
 mod sign_in;
@@ -36,6 +37,8 @@ struct Bench {
     programs: Programs,
     /// One server with the bench's app, started by the first measurement that needs it.
     server: Option<Server>,
+    /// A server without apps, whose tokens services check.
+    issuer: Option<Server>,
     table: Table,
 }
 
@@ -105,12 +108,41 @@ const MEASUREMENTS: &[Measurement] = &[
         about: "publish with unchanged dependencies, rollback",
         run: publish::measure,
     },
+    Measurement {
+        name: "sdk-wheel",
+        about: "the Python SDK's wheel: build time and size",
+        run: sdk::measure_wheel,
+    },
+    Measurement {
+        name: "sdk-calls",
+        about: "single calls of the SDK inside Python, import, memory",
+        run: sdk::measure_calls,
+    },
+    Measurement {
+        name: "sdk-services",
+        about: "a FastAPI route with the SDK, without, and with what it stands in for",
+        run: sdk::measure_throughput,
+    },
+    Measurement {
+        name: "sdk-revocation",
+        about: "from a logout or a change of role to a service's first refusal",
+        run: sdk::measure_revocation,
+    },
 ];
+
+impl Measurement {
+    /// Whether it goes by this name, or is of the family that does: `sdk` is all of `sdk-…`.
+    fn is_called(&self, name: &str) -> bool {
+        self.name
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
 
 /// Runs the chosen measurements and prints one table.
 pub(crate) fn run(only: &[String], profile: &str) -> Result<()> {
     for name in only {
-        if !MEASUREMENTS.iter().any(|known| known.name == name) {
+        if !MEASUREMENTS.iter().any(|known| known.is_called(name)) {
             let known: Vec<_> = MEASUREMENTS.iter().map(|known| known.name).collect();
             bail!(
                 "no measurement is called {name:?}; they are {}",
@@ -121,12 +153,13 @@ pub(crate) fn run(only: &[String], profile: &str) -> Result<()> {
     let mut bench = Bench {
         programs: Programs::build(profile)?,
         server: None,
+        issuer: None,
         table: Table::new(),
     };
     let mut failed = Vec::new();
     let begun = Instant::now();
     for measurement in MEASUREMENTS {
-        if !only.is_empty() && !only.iter().any(|name| name == measurement.name) {
+        if !only.is_empty() && !only.iter().any(|name| measurement.is_called(name)) {
             continue;
         }
         println!("\n=== {} — {}", measurement.name, measurement.about);
@@ -135,7 +168,7 @@ pub(crate) fn run(only: &[String], profile: &str) -> Result<()> {
             failed.push(measurement.name);
         }
     }
-    drop(bench.server);
+    drop((bench.server, bench.issuer));
     println!(
         "\nProfile {profile}, {} cores, {:.0} s, load average {}\n",
         std::thread::available_parallelism()?,

@@ -14,6 +14,11 @@ impl Spread {
         Self(ours.0.iter().zip(&peer.0).map(|(a, b)| a / b).collect())
     }
 
+    /// The differences of two series, round by round.
+    pub(super) fn difference(ours: &Self, peer: &Self) -> Self {
+        ours.0.iter().zip(&peer.0).map(|(a, b)| a - b).collect()
+    }
+
     /// Every `step`th value, from the one at `first` on.
     pub(super) fn every(&self, step: usize, first: usize) -> Self {
         Self(self.0.iter().skip(first).step_by(step).copied().collect())
