@@ -1,0 +1,5 @@
+"""The names of `auth-sdk-m8`, on Vestibule."""
+
+__version__ = "1.1.0"
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""Signed events over Redis."""
