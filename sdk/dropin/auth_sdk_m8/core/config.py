@@ -429,7 +429,7 @@ class CommonSettings(BaseSettings):
         if not key:
             yield "EVENT_SIGNING_ENABLED=true requires EVENT_SIGNING_KEY"
         elif not ValidationConstants.SECRET_KEY_REGEX.match(key.strip()):
-            yield "EVENT_SIGNING_KEY must be a valid secret key."
+            yield "EVENT_SIGNING_KEY must be a valid secret key"
 
     def _key_problems(self) -> Iterator[str]:
         algorithm = self.ACCESS_TOKEN_ALGORITHM
@@ -455,14 +455,14 @@ class CommonSettings(BaseSettings):
             if value is None:
                 continue
             if name in self.secret_keys and not keys.match(value.strip()):
-                yield f"{name} must be a valid secret key."
+                yield f"{name} must be a valid secret key"
             elif name in self.passwords and not passwords.match(value.strip()):
-                yield f"{name} must be a strong password: 8+ chars, upper, lower, digit, special char."
+                yield f"{name} must be a strong password: 8+ chars, upper, lower, digit, special char"
             elif value.strip().lower() == "changethis":
                 yield f"Insecure default value for {name}: set another"
         for name in self.required_fields:
             if not str(getattr(self, name) or "").strip():
-                yield f"'{name}' must be provided and not be empty."
+                yield f"'{name}' must be provided and not be empty"
 
     @staticmethod
     def _validate_password(field_name: str, secret: SecretStr) -> SecretStr:
