@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
@@ -44,7 +45,7 @@ Control = Literal["refresh_validation", "session_write", "rate_limit", "access_r
 # What is read from a vault.
 REQUIRE_UPDATE_FIELDS = ["ACCESS_SECRET_KEY", "DB_PASSWORD", "REDIS_PASSWORD"]
 
-_VAULT_TOKEN_FILE = "/run/secrets/vault_token"  # noqa: S105 # where container platforms mount it
+_VAULT_TOKEN_FILE = "/run/secrets/vault_token"  # where container platforms mount it
 _DRIVERS = {"Mysql": "mysql+pymysql", "Postgres": "postgresql+psycopg2"}
 
 _HOST = ValidationConstants.HOST_REGEX.pattern
@@ -76,7 +77,7 @@ class VaultProvider(SecretProvider):
 
     def __init__(self, addr: str, token: str) -> None:
         try:
-            import hvac
+            hvac = import_module("hvac")
         except ImportError as error:
             raise RuntimeError("the hvac library is needed to read secrets from a vault") from error
         self._client = hvac.Client(url=addr, token=token)
@@ -179,10 +180,10 @@ class CommonSettings(BaseSettings):
     ACCESS_PUBLIC_KEY_FILE: str | None = None
     REFRESH_SECRET_KEY: SecretStr
     REFRESH_SECRET_KEY_OLD: SecretStr | None = None
-    TOKEN_ALGORITHM: str = "RS256"  # noqa: S105
-    ACCESS_TOKEN_ALGORITHM: str = "RS256"  # noqa: S105
-    REFRESH_TOKEN_ALGORITHM: str = "HS256"  # noqa: S105
-    TOKEN_MODE: Literal["stateless", "stateful", "hybrid"] = "stateful"  # noqa: S105
+    TOKEN_ALGORITHM: str = "RS256"
+    ACCESS_TOKEN_ALGORITHM: str = "RS256"
+    REFRESH_TOKEN_ALGORITHM: str = "HS256"
+    TOKEN_MODE: Literal["stateless", "stateful", "hybrid"] = "stateful"
     ACCESS_TOKEN_EXPIRE_MINUTES: int = 30
     REFRESH_TOKEN_EXPIRE_MINUTES: int = 120
     REFRESH_TOKEN_COOKIE_EXPIRE_SECONDS: int = 3600
@@ -306,13 +307,13 @@ class CommonSettings(BaseSettings):
     @property
     def is_stateless(self) -> bool:
         """Whether nothing is kept of tokens."""
-        return self.TOKEN_MODE == "stateless"  # noqa: S105
+        return self.TOKEN_MODE == "stateless"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def is_stateful(self) -> bool:
         """Whether access tokens can be revoked."""
-        return self.TOKEN_MODE == "stateful"  # noqa: S105
+        return self.TOKEN_MODE == "stateful"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -369,7 +370,7 @@ class CommonSettings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         # The older name, where only that was set.
-        if self.TOKEN_ALGORITHM != "RS256" and self.ACCESS_TOKEN_ALGORITHM == "RS256":  # noqa: S105
+        if self.TOKEN_ALGORITHM != "RS256" and self.ACCESS_TOKEN_ALGORITHM == "RS256":
             self.ACCESS_TOKEN_ALGORITHM = self.TOKEN_ALGORITHM
         problems = list(self._problems())
         if problems:
@@ -378,7 +379,7 @@ class CommonSettings(BaseSettings):
 
     def _problems(self) -> Iterator[str]:
         """What is wrong with the settings together. All of it, so that it can be mended in one go."""
-        if self.REFRESH_TOKEN_ALGORITHM != "HS256":  # noqa: S105
+        if self.REFRESH_TOKEN_ALGORITHM != "HS256":
             yield "REFRESH_TOKEN_ALGORITHM must be HS256: only the issuer reads refresh tokens"
         yield from self._read_keys()
         yield from self._redis_problems()
@@ -394,15 +395,16 @@ class CommonSettings(BaseSettings):
         yield from self._secret_problems()
 
     def _read_keys(self) -> Iterator[str]:
-        for name, keep in (
-            ("ACCESS_PRIVATE_KEY_FILE", lambda text: setattr(self, "_private_key", SecretStr(text))),
-            ("ACCESS_PUBLIC_KEY_FILE", lambda text: setattr(self, "_public_key", text)),
-        ):
+        texts: dict[str, str] = {}
+        for name in ("ACCESS_PRIVATE_KEY_FILE", "ACCESS_PUBLIC_KEY_FILE"):
             path = getattr(self, name)
-            if path and not Path(path).is_file():
-                yield f"{name} not found: {path}"
+            if path and Path(path).is_file():
+                texts[name] = Path(path).read_text().strip()
             elif path:
-                keep(Path(path).read_text().strip())
+                yield f"{name} not found: {path}"
+        private = texts.get("ACCESS_PRIVATE_KEY_FILE")
+        self._private_key = None if private is None else SecretStr(private)
+        self._public_key = texts.get("ACCESS_PUBLIC_KEY_FILE")
 
     def _redis_problems(self) -> Iterator[str]:
         if self.REDIS_SSL and not self.REDIS_SSL_CA:

@@ -39,7 +39,7 @@ def _label(scope: Mapping[str, Any], path: str, root_path: str) -> str:
 
 
 class MetricsMiddleware:
-    """Counts each request by method, path and status, also one that failed. Counts nothing unless metrics are set up."""
+    """Counts each request by method, path and status, also one that failed; nothing unless metrics are set up."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

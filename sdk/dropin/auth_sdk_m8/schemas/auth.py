@@ -16,7 +16,7 @@ class Token(BaseModel):
     """What a sign-in answers."""
 
     access_token: str
-    token_type: str = "bearer"  # noqa: S105
+    token_type: str = "bearer"
 
 
 class TokenDecodeProps(BaseModel):

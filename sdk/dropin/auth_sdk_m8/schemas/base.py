@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 class AuthProviderType(str, Enum):
     """How an account signs in."""
 
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"
     GOOGLE = "google"
 
 

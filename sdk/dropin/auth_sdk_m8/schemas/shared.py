@@ -21,9 +21,7 @@ class ValidationConstants:
     UNIX_PATH_REGEX: ClassVar[re.Pattern[str]] = re.compile(r"^\/[A-Za-z0-9_\-\/]+$")
     FILE_PATH_REGEX: ClassVar[re.Pattern[str]] = re.compile(r"^(?:\/|(?:[A-Z]:))[A-Za-z0-9_\-\/\\:]+$")
     # Lower case, upper case, a digit and something else; no white space.
-    PASSWORD_REGEX: ClassVar[re.Pattern[str]] = re.compile(
-        r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[\W_])(?!.*\s).{8,}$"
-    )
+    PASSWORD_REGEX: ClassVar[re.Pattern[str]] = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[\W_])(?!.*\s).{8,}$")
     SECRET_KEY_REGEX: ClassVar[re.Pattern[str]] = re.compile(
         r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^a-zA-Z0-9])\S{32,}$"
     )

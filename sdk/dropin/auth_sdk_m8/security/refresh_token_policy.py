@@ -48,7 +48,7 @@ class RefreshTokenPolicy:
                 raise InvalidToken("Refresh token already used or revoked")
             await self._store.rotate(old_jti, new_jti, ttl_seconds)
         if self._hooks is not None:
-            self._hooks.on_success(jti=new_jti, sub=str(user_id), token_type="refresh")  # noqa: S106
+            self._hooks.on_success(jti=new_jti, sub=str(user_id), token_type="refresh")
         return user_id, old_jti
 
     async def revoke(self, jti: str) -> None:
@@ -58,4 +58,4 @@ class RefreshTokenPolicy:
 
     def _failed(self, reason: str) -> None:
         if self._hooks is not None:
-            self._hooks.on_failure(reason=reason, token_type="refresh")  # noqa: S106
+            self._hooks.on_failure(reason=reason, token_type="refresh")

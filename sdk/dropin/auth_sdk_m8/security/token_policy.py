@@ -28,6 +28,6 @@ class TokenPolicy:
         payload = self._validator.validate_access_token(token)
         if self._store is not None and await self._store.is_revoked(payload.jti):
             if self._hooks is not None:
-                self._hooks.on_failure(reason="revoked", token_type="access")  # noqa: S106
+                self._hooks.on_failure(reason="revoked", token_type="access")
             raise InvalidToken("Token revoked")
         return payload

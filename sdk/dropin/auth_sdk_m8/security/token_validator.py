@@ -64,7 +64,7 @@ class TokenValidator:
 
     def _refuse(self, reason: str, cause: Exception | None = None) -> NoReturn:
         if self._hooks is not None:
-            self._hooks.on_failure(reason=reason, token_type="access")  # noqa: S106
+            self._hooks.on_failure(reason=reason, token_type="access")
         raise InvalidToken(_TEXTS.get(reason, "Invalid access token")) from cause
 
     def _check_algorithm(self, secrets: TokenSecret) -> None:
