@@ -6,8 +6,10 @@ mod claims;
 mod clock;
 mod config;
 mod credential;
+pub mod feed;
 mod http;
 pub mod messages;
+pub mod sse;
 pub mod standing;
 mod verifier;
 
@@ -17,6 +19,7 @@ pub use config::{
     Config, ConfigError, FailureMode, IntrospectionVersion, KeySource, Revocation, StalePolicy,
 };
 pub use credential::Credential;
+pub use feed::{Feed, FeedConfig, FeedState, FeedStatus};
 pub use http::{Answer, ByteStream, Http, HttpError, Timeouts};
 pub use standing::{Judgement, Standing};
 pub use token::{Algorithm, KeySet};
