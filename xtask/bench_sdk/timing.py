@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 def per_call(call: Callable[[], object], calls: int, rounds: int = 15) -> list[float]:
     """Microseconds of one call: the mean of a burst, for each of several bursts; the loop is included (some 0.02)."""
-    for _ in range(min(calls, 100)):
+    for _ in range(min(calls, 20)):
         call()
     times = []
     gc.collect()

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::service::{python, sign_in};
+use super::service::python;
 use super::wheel;
 use crate::bench::{Bench, process, statistics::Spread, table::Row};
 use crate::shell;
@@ -30,13 +30,13 @@ const CALLS: [(&str, &str, &str); 7] = [
 pub(in crate::bench) fn measure(bench: &mut Bench) -> Result<()> {
     bench.issuer()?;
     let issuer = bench.issuer.as_ref().expect("it runs");
-    let token = sign_in(issuer, &issuer.owner)?.token;
     let interpreter = wheel::interpreter()?;
     let run = |program: &str| -> Result<Value> {
         let text = shell::output(
             python(&interpreter, issuer, true)
                 .args(["-m", program])
-                .env("BENCH_TOKEN", &token),
+                .env("BENCH_EMAIL", &issuer.owner.email)
+                .env("BENCH_PASSWORD", &issuer.owner.password),
         )?;
         Ok(serde_json::from_str(&text)?)
     };
