@@ -22,6 +22,8 @@ const DROP_IN: &str = "sdk/dropin";
 pub(super) enum Kind {
     /// Nothing.
     Plain,
+    /// A dependency that does nothing.
+    Empty,
     /// `CurrentUser` of `vestibule.service`, stateful.
     Ours,
     /// `create_app` of `vestibule.service` with everything on, and `CurrentUser`.
@@ -44,6 +46,7 @@ impl Kind {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain route",
+            Self::Empty => "empty dependency",
             Self::Ours => "CurrentUser",
             Self::OursApp => "create_app",
             Self::PyJwt => "PyJWT",
@@ -58,6 +61,7 @@ impl Kind {
     const fn module(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Empty => "empty",
             Self::Ours => "ours",
             Self::OursApp => "ours_app",
             Self::PyJwt => "pyjwt",

@@ -32,6 +32,13 @@ const COMPARISONS: &[Comparison] = &[
         bar: "≥ 0.90, ≤ 25 µs of CPU added",
     },
     Comparison {
+        what: "for comparison: a route with an empty dependency",
+        ours: Kind::Empty,
+        peer: Kind::Plain,
+        rounds: 7,
+        bar: "",
+    },
+    Comparison {
         what: "a route with CurrentUser",
         ours: Kind::Ours,
         peer: Kind::PyJwt,
