@@ -42,8 +42,10 @@ def wait_until(what: str, holds: Callable[[], bool], patience: float = PATIENCE)
 class Process:
     """A running program whose output is kept in a file."""
 
-    def __init__(self, command: Sequence[str], folder: Path, name: str, extra: Mapping[str, str]) -> None:
-        self.log = folder / f"{name}.log"
+    def __init__(
+        self, command: Sequence[str], folder: Path, name: str, extra: Mapping[str, str], *, log: Path | None = None
+    ) -> None:
+        self.log = log or folder / f"{name}.log"
         with self.log.open("ab") as output:
             self._child = subprocess.Popen(
                 command, cwd=folder, env=environment(extra), stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -79,6 +81,25 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._child.kill()
         self._child.wait()
+
+    def terminate(self) -> None:
+        """Asks it to end, and does not wait."""
+        self._child.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Waits until it ends by itself; its exit status."""
+        try:
+            return self._child.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise AssertionError(f"it does not end:\n{self.output()}") from None
+
+    def freeze(self) -> None:
+        """Stops it where it is, with its connections open, until `thaw`."""
+        self._child.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._child.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it at once, as a crash does."""

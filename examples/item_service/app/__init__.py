@@ -1,0 +1,1 @@
+"""A service that keeps items for the people of a Vestibule server."""
