@@ -15,14 +15,17 @@ use crate::{python, system};
 const FOLDER: &str = "sdk/python";
 
 /// What a wheel is made of, beside the packages that `Cargo.lock` names.
-const WHEEL_SOURCES: [&str; 7] = [
+const WHEEL_SOURCES: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "crates/ids",
     "crates/secret",
     "crates/token",
     "sdk/client",
-    FOLDER,
+    "sdk/python/Cargo.toml",
+    "sdk/python/pyproject.toml",
+    "sdk/python/python",
+    "sdk/python/src",
 ];
 
 /// Builds the release wheel, unless the one that lies there was made of the same sources.
@@ -159,4 +162,49 @@ pub(crate) fn tests() -> Result<()> {
 /// The stub of the compiled module says what the module has.
 fn stubs(bin: &Path) -> Result<()> {
     run(Command::new(bin.join("python")).args(["-m", "mypy.stubtest", "vestibule._core"]))
+}
+
+/// The types of the SDK, of the drop-in and of the services on them, as two checkers see them.
+pub(crate) fn types() -> Result<()> {
+    let bin = environment()?;
+    // Each with what it imports by bare name; services see the SDK from outside.
+    for (sources, beside) in [
+        (&["sdk/python/python/vestibule"][..], "sdk/python/python"),
+        (
+            &["sdk/dropin/fastapi_m8", "sdk/dropin/auth_sdk_m8"],
+            "sdk/dropin",
+        ),
+        (&["examples/item_service"], "examples/item_service"),
+        (
+            &["tests/interop/sdk"],
+            "tests/interop:tests/interop/sdk:tests/interop/sdk/apps:examples/item_service",
+        ),
+    ] {
+        run(Command::new(bin.join("python"))
+            .args(["-m", "mypy", "--config-file", "sdk/mypy.ini"])
+            .args(sources)
+            .env("MYPYPATH", beside))?;
+    }
+    run(Command::new(bin.join("pyright"))
+        .arg("--pythonpath")
+        .arg(bin.join("python"))
+        .args(["--warnings", "--project", "pyproject.toml"])
+        // It fetches the program it wraps, of its own version, by npm.
+        .env("PYRIGHT_PYTHON_CACHE_DIR", system::cache("sdk/pyright"))
+        .env("PYRIGHT_PYTHON_IGNORE_WARNINGS", "1"))
+}
+
+/// Services with the SDK against the real program: the example, by itself and under an issuer, on every database.
+pub(crate) fn services() -> Result<()> {
+    let bin = environment()?;
+    run(pytest(&bin).current_dir("examples/item_service"))?;
+    run(&mut command("cargo build --quiet --package vestibule"))?;
+    let databases = Databases::start()?;
+    // Empty, since two nodes of an issuer share it.
+    let postgres = system::postgres()?;
+    run(pytest(&bin)
+        .current_dir("tests/interop/sdk")
+        .envs(databases.variables())
+        .env("VESTIBULE_BINARY", target_folder().join("debug/vestibule"))
+        .env("INTEROP_POSTGRES", postgres.url("postgres")))
 }

@@ -68,6 +68,16 @@ const STEPS: &[Step] = &[
         run: sdk::tests,
     },
     Step {
+        name: "sdk-types",
+        about: "mypy, strict, and pyright on the Python SDK and the services with it",
+        run: sdk::types,
+    },
+    Step {
+        name: "sdk-interop",
+        about: "a service with the SDK under the real program, on SQLite, PostgreSQL and MariaDB",
+        run: sdk::services,
+    },
+    Step {
         name: "interop",
         about: "services on the published fastapi-m8 packages, and security-tests-m8",
         run: interop::tests,
