@@ -119,6 +119,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: sdk::measure_calls,
     },
     Measurement {
+        name: "sdk-inside",
+        about: "CPU time of a FastAPI route with the SDK and without, no server around it",
+        run: sdk::measure_inside,
+    },
+    Measurement {
         name: "sdk-services",
         about: "a FastAPI route with the SDK, without, and with what it stands in for",
         run: sdk::measure_throughput,

@@ -2,14 +2,16 @@
 
 mod calls;
 mod connection;
+mod inside;
 mod revocation;
 mod service;
 mod throughput;
 mod wheel;
 
 pub(super) use self::{
-    calls::measure as measure_calls, revocation::measure as measure_revocation,
-    throughput::measure as measure_throughput, wheel::measure as measure_wheel,
+    calls::measure as measure_calls, inside::measure as measure_inside,
+    revocation::measure as measure_revocation, throughput::measure as measure_throughput,
+    wheel::measure as measure_wheel,
 };
 
 use std::path::PathBuf;

@@ -1,11 +1,12 @@
 //! A service of `xtask/bench_sdk` under one uvicorn worker, which trusts the bench's issuer.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 
-use super::{PROGRAMS, interpreter, wheel};
+use super::{PROGRAMS, wheel};
 use crate::bench::{
     http,
     issuer::{self, PRIVATE_API_SECRET},
@@ -58,7 +59,8 @@ impl Kind {
         }
     }
 
-    const fn module(self) -> &'static str {
+    /// The module of `xtask/bench_sdk` that it is.
+    pub(super) const fn module(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Empty => "empty",
@@ -81,14 +83,25 @@ impl Kind {
             Self::Ours | Self::OursApp | Self::Stateful | Self::DropIn | Self::DropInApp
         )
     }
+}
 
-    fn python(self) -> Result<PathBuf> {
-        if self.is_original() {
-            interpreter("m8")
-        } else {
-            wheel::interpreter()
-        }
+/// The interpreter that has what a service imports.
+pub(super) fn interpreter(kind: Kind) -> Result<PathBuf> {
+    if kind.is_original() {
+        super::interpreter("m8")
+    } else {
+        wheel::interpreter()
     }
+}
+
+/// Where Python finds the services and, for those that want it, the drop-in.
+pub(super) fn modules(kind: Kind) -> Result<OsString> {
+    let root = system::root();
+    let mut folders = vec![root.join(PROGRAMS)];
+    if matches!(kind, Kind::DropIn | Kind::DropInApp) {
+        folders.push(root.join(DROP_IN));
+    }
+    Ok(std::env::join_paths(folders)?)
 }
 
 /// Settings of a service that trusts the issuer, as its environment.
@@ -152,18 +165,14 @@ impl Service {
     /// Starts it and waits until it lets the owner of `token` in.
     pub(super) fn start(kind: Kind, issuer: &Server, token: &str) -> Result<Self> {
         let port = process::free_port()?;
-        let mut command = python(&kind.python()?, issuer, kind.is_stateful());
+        let mut command = python(&interpreter(kind)?, issuer, kind.is_stateful());
         command
+            .env("PYTHONPATH", modules(kind)?)
             .args(["-m", "uvicorn", &format!("{}:app", kind.module())])
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
             .args(["--loop", "uvloop", "--http", "httptools", "--workers", "1"])
             .args(["--no-access-log", "--log-level", "warning"])
             .stdout(Stdio::null());
-        if matches!(kind, Kind::DropIn | Kind::DropInApp) {
-            let root = system::root();
-            let folders = [root.join(PROGRAMS), root.join(DROP_IN)];
-            command.env("PYTHONPATH", std::env::join_paths(folders)?);
-        }
         let mut service = Self {
             process: Running::start(&mut command)?,
             port,
