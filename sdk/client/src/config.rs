@@ -16,8 +16,8 @@ pub struct Config {
     pub expected: Expectations,
     /// How long a fetched key set is used before it is fetched again; at least a second. Default: 300 s.
     pub key_set_lifetime: Duration,
-    /// How the client learns that a token was revoked. Default: [`Revocation::Off`].
-    pub revocation: Revocation,
+    /// How the client learns that a token was revoked. Default: [`RevocationSource::Off`].
+    pub revocation: RevocationSource,
     /// What happens while the feed is stale, where a route does not say otherwise. Default: introspect.
     pub stale_policy: StalePolicy,
     /// What happens when an introspection was needed and could not be made. Default: fail closed.
@@ -36,9 +36,11 @@ pub struct Config {
     pub breaker_pause: Duration,
     /// Where the event stream is (`…/private/v1/events/stream`).
     pub events_url: Option<Url>,
-    /// The key that events are signed with; unsigned ones are then dropped.
+    /// The key that events are signed with; those with a wrong signature are then dropped.
     pub event_key: Option<Arc<token::EventKey>>,
-    /// How much of the past the feed asks for when it begins: the longest life of an access token. Default: 30 minutes.
+    /// Whether unsigned events are taken although there is a key. Default: no.
+    pub accept_unsigned_events: bool,
+    /// How much of the past the feed asks for when it begins: at least the life of an access token. Default: two hours.
     pub feed_lookback: Duration,
     /// How the client proves itself where it introspects and where it listens to events.
     pub credential: Option<Credential>,
@@ -46,6 +48,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How many identities are kept, at most. Default: 10 000.
     pub identities: usize,
+    /// Whether identities keep the payload of their token as it was sent. Default: no.
+    pub keep_payload: bool,
     /// What the client calls itself. Default: `vestibule-client/<version>`.
     pub user_agent: String,
 }
@@ -57,7 +61,7 @@ impl Config {
             keys,
             expected,
             key_set_lifetime: Duration::from_mins(5),
-            revocation: Revocation::Off,
+            revocation: RevocationSource::Off,
             stale_policy: StalePolicy::Introspect,
             failure_mode: FailureMode::FailClosed,
             introspection_url: None,
@@ -68,12 +72,36 @@ impl Config {
             breaker_pause: Duration::from_secs(5),
             events_url: None,
             event_key: None,
-            feed_lookback: Duration::from_mins(30),
+            accept_unsigned_events: false,
+            feed_lookback: Duration::from_hours(2),
             credential: None,
             timeouts: Timeouts::default(),
             identities: 10_000,
+            keep_payload: false,
             user_agent: concat!("vestibule-client/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// Whether anything is called by TLS.
+    pub(crate) fn needs_tls(&self) -> bool {
+        let keys = match &self.keys {
+            KeySource::Fetched(url) => Some(url),
+            KeySource::Fixed(_) => None,
+        };
+        let exchange = match &self.credential {
+            Some(Credential::ServiceToken { url, .. }) => Some(url),
+            _ => None,
+        };
+        let others = [
+            keys,
+            exchange,
+            self.introspection_url.as_ref(),
+            self.events_url.as_ref(),
+        ];
+        others
+            .into_iter()
+            .flatten()
+            .any(|url| url.scheme() == "https")
     }
 
     /// Looks at everything that can be wrong before anything is started.
@@ -105,9 +133,9 @@ impl Config {
             url.as_ref().map_or(Ok(()), |url| check_url(what, url))?;
         }
         let (needed, what) = match self.revocation {
-            Revocation::Off => return Ok(()),
-            Revocation::Feed => (&self.events_url, "events_url"),
-            Revocation::Introspection => (&self.introspection_url, "introspection_url"),
+            RevocationSource::Off | RevocationSource::ByHand => return Ok(()),
+            RevocationSource::Feed => (&self.events_url, "events_url"),
+            RevocationSource::Introspection => (&self.introspection_url, "introspection_url"),
         };
         if needed.is_none() {
             return Err(ConfigError::Missing(what));
@@ -145,13 +173,15 @@ pub enum KeySource {
 
 /// How a client learns that a token was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Revocation {
+pub enum RevocationSource {
     /// Not at all: tokens are good until they expire.
     Off,
     /// From the issuer's event stream; where that cannot say, by introspection.
     Feed,
     /// By introspection.
     Introspection,
+    /// From [`Client::tell`](crate::Client::tell): for tests without an issuer.
+    ByHand,
 }
 
 /// What happens to callers while it is not known whether their tokens were revoked.

@@ -215,7 +215,7 @@ impl Authority {
             json!({ "scopes": scopes })
         };
         let asked_at = self.clock.monotonic();
-        let request = with_client(transport.request(reqwest::Method::POST, url), id, secret)?;
+        let request = with_client(transport.bounded(reqwest::Method::POST, url), id, secret)?;
         let answer = http::read(http::with_json(request, &body)?, ANSWER_BYTES).await?;
         let issued: Issued = match answer.status {
             200..=299 => serde_json::from_slice(&answer.body).map_err(|_| HttpError::Broken)?,

@@ -93,11 +93,7 @@ impl Http {
 
     /// Gets what is public, at most `limit` bytes of it. Whatever the status is, it is an answer.
     pub async fn get(&self, url: &Url, limit: usize) -> Result<Answer, HttpError> {
-        let request = || {
-            self.transport
-                .request(Method::GET, url)
-                .timeout(self.transport.timeouts.whole)
-        };
+        let request = || self.transport.bounded(Method::GET, url);
         match read(request(), limit).await {
             Err(HttpError::Unreachable) => read(request(), limit).await,
             outcome => outcome,
@@ -115,13 +111,7 @@ impl Http {
         question: &impl Serialize,
         limit: usize,
     ) -> Result<Answer, HttpError> {
-        let whole = self.transport.timeouts.whole;
-        let request = || {
-            with_json(
-                self.transport.request(Method::POST, url).timeout(whole),
-                question,
-            )
-        };
+        let request = || with_json(self.transport.bounded(Method::POST, url), question);
         let response = self.send_private(request).await?;
         // (The time of the request goes on while its body is read.)
         collect(response, limit).await
@@ -245,13 +235,20 @@ impl Transport {
         })
     }
 
-    pub(crate) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         let client = if is_loopback(url) {
             &self.loopback
         } else {
             &self.remote
         };
         client.request(method, url.clone())
+    }
+}
+
+impl Transport {
+    /// A call that ends in time, the reading of its answer included.
+    pub(crate) fn bounded(&self, method: Method, url: &Url) -> RequestBuilder {
+        self.request(method, url).timeout(self.timeouts.whole)
     }
 }
 

@@ -119,22 +119,26 @@ pub fn verify(
     expected: &Expectations,
     now: Timestamp,
 ) -> Result<Claims, Refusal> {
-    attempt(token, keys, expected, now).map_err(|rejection| match rejection {
-        Rejection::Refused(refusal) => refusal,
-        Rejection::UnknownKey => Refusal::Invalid,
-    })
+    match attempt(token, keys, expected, now) {
+        Ok((claims, _)) => Ok(claims),
+        Err(Rejection::Refused(refusal)) => Err(refusal),
+        Err(Rejection::UnknownKey) => Err(Refusal::Invalid),
+    }
 }
 
-/// [`verify`], telling an unknown key from a bad token. What a token of an unknown key says is looked at, although nobody
-/// vouches for it: nobody need wait for the key of a token that would be refused anyway.
+/// [`verify`], which gives the payload too and tells an unknown key from a bad token. What a token of an unknown key says is
+/// looked at, although nobody vouches for it: nobody need wait for the key of a token that would be refused anyway.
 pub(crate) fn attempt(
     token: &str,
     keys: &KeySet,
     expected: &Expectations,
     now: Timestamp,
-) -> Result<Claims, Rejection> {
+) -> Result<(Claims, Vec<u8>), Rejection> {
     match token::verify_payload(token, keys, &[expected.algorithm]) {
-        Ok(payload) => check(&payload, expected, now).map_err(Rejection::Refused),
+        Ok(payload) => {
+            let claims = check(&payload, expected, now).map_err(Rejection::Refused)?;
+            Ok((claims, payload))
+        }
         Err(VerifyError::UnknownKey) => {
             let payload = token::unverified_payload(token)
                 .map_err(|_| Rejection::Refused(Refusal::Invalid))?;
