@@ -107,21 +107,8 @@ def parse_database_url(text: str) -> DatabaseAddress:
         raise ValueError(message)
     user, colon, password = who.partition(":")
     query = parse_qsl(options, keep_blank_values=True)
-    socket = next((value for name, value in query if name == "host"), None) if not place else None
-    port: int | None = None
-    host: str | None = socket
-    if place:
-        if "/" in unquote(place):
-            host = unquote(place)
-        else:
-            host, port = split_host_port(place)
-    elif socket is None:
-        message = "names no host; a / or @ of a password is written %2F or %40"
-        raise ValueError(message)
-    if socket is not None:
-        given_port = next((value for name, value in query if name == "port"), None)
-        port = int(given_port) if given_port and given_port.isdigit() else None
-        query = [(name, value) for name, value in query if name not in {"host", "port"}]
+    host, port = _host_and_port(place, dict(query) if kind == "Postgres" else {})
+    query = [(name, value) for name, value in query if kind != "Postgres" or name not in {"host", "port"}]
     if not path:
         message = "names no database after the host"
         raise ValueError(message)
@@ -137,6 +124,20 @@ def parse_database_url(text: str) -> DatabaseAddress:
         password=unquote(password) if colon else None,
         query=tuple(query),
     )
+
+
+def _host_and_port(place: str, options: dict[str, str]) -> tuple[str, int | None]:
+    """Where to connect. As with libpq, options outdo what stands before them: so Unix sockets are written."""
+    host, port = options.get("host", ""), options.get("port", "")
+    if not host and place:
+        host = unquote(place)
+    if not host:
+        message = "names no host; a / or @ of a password is written %2F or %40"
+        raise ValueError(message)
+    if not host.startswith("/"):
+        name, named_port = split_host_port(host)
+        return name, split_host_port(f"{name}:{port}")[1] if port else named_port
+    return host, split_host_port(f"socket:{port}")[1] if port else None
 
 
 def _sqlite(rest: str) -> DatabaseAddress:

@@ -217,7 +217,7 @@ class MergedSource(EnvSettingsSource):
                 seen[variable] = line
 
     def _note_unknown(self, levels: list[tuple[str, dict[str, Any]]]) -> None:
-        known = set(self._by_variable)
+        known = frozenset(self._by_variable)
         given = {variable for _, variables in levels for variable in variables} | set(self._arguments)
         given |= {variable.removesuffix("_FILE") for variable in given}
         delimiter = self.env_nested_delimiter
@@ -232,13 +232,13 @@ class MergedSource(EnvSettingsSource):
                 elif finding := self._unknown(variable, in_file, known, given):
                     self.loaded.findings.append(finding)
 
-    def _note_file_of_no_secret(self, variable: str, stem: str, known: set[str]) -> None:
+    def _note_file_of_no_secret(self, variable: str, stem: str, known: frozenset[str]) -> None:
         if variable in known or is_secret(self.settings_cls.model_fields[self._by_variable[stem]]):
             return
         text = f"names a file, but {stem} is no secret and is not read from one."
         self.loaded.findings.append(warning(variable, text, f"Set {stem} itself."))
 
-    def _unknown(self, variable: str, in_file: bool, known: set[str], given: set[str]) -> Finding | None:
+    def _unknown(self, variable: str, in_file: bool, known: frozenset[str], given: set[str]) -> Finding | None:
         name = variable.removesuffix("_FILE")
         if name in PRIVATE_KEYS:
             return private_key(variable)

@@ -7,6 +7,7 @@ is so near to a setting which is itself missing that it can only be a slip: ``JW
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -75,6 +76,7 @@ _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
 _LONG_NAME = 10
 
 
+@functools.lru_cache(maxsize=1024)
 def _bare(name: str) -> str:
     return "".join(character for character in name.upper() if character.isalnum())
 
@@ -98,24 +100,31 @@ def distance(one: str, other: str, limit: int) -> int:
     return last[-1]
 
 
-def slip_for(name: str, known: Collection[str], given: Collection[str]) -> str | None:
+@functools.lru_cache(maxsize=1024)
+def _slips(name: str, known: frozenset[str]) -> tuple[str, ...]:
+    """The settings a name may be a slip for, the likeliest first."""
+    bare, letters = _bare(name), set(name)
+    found: list[tuple[int, str]] = []
+    for candidate in known:
+        limit = 2 if len(candidate) >= _LONG_NAME else 1
+        if abs(len(name) - len(candidate)) > limit and bare != _bare(candidate):
+            continue
+        if bare == _bare(candidate):
+            found.append((0, candidate))
+        elif len(letters.symmetric_difference(candidate)) <= 2 * limit:
+            far = distance(name, candidate, limit)
+            if far <= limit:
+                found.append((far, candidate))
+    return tuple(candidate for _, candidate in sorted(found))
+
+
+def slip_for(name: str, known: frozenset[str], given: Collection[str]) -> str | None:
     """The setting that an unknown name can only be a slip for, if there is one.
 
     That is a setting which is not given itself, and whose name differs by nothing but punctuation, by one letter, or
     in a long name by two.
     """
-    upper, bare = name.upper(), _bare(name)
-    best: tuple[int, str] | None = None
-    for candidate in known:
-        if candidate in given:
-            continue
-        if bare == _bare(candidate):
-            return candidate
-        limit = 2 if len(candidate) >= _LONG_NAME else 1
-        far = distance(upper, candidate, limit)
-        if far <= limit and (best is None or (far, candidate) < best):
-            best = (far, candidate)
-    return best[1] if best else None
+    return next((candidate for candidate in _slips(name.upper(), known) if candidate not in given), None)
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

@@ -241,7 +241,7 @@ def _secrets(settings: ComputedFields) -> _Found:
             yield fatal(name, f"{why}: who guesses it can sign.", make_one), ("ACCESS_TOKEN_ALGORITHM",)
     if settings.is_relaxed:
         return
-    for name in ("PRIVATE_API_SECRET", "DB_PASSWORD", "REDIS_PASSWORD"):
+    for name in ("PRIVATE_API_SECRET", "DB_PASSWORD"):
         secret = _value(getattr(settings, name))
         if secret and is_placeholder(secret):
             text = "is a sample's placeholder."

@@ -79,6 +79,10 @@ class BrowserFields(BaseModel):
         default=[],
         description="Schemes beside http and https that `BACKEND_CORS_ORIGINS` may hold, like `chrome-extension://`.",
     )
+    CORS_EXTRA_HEADERS: TextList = Field(
+        default=[],
+        description="Request headers that such pages may send beside Authorization, Content-Type and X-Requested-With.",
+    )
     ALLOWED_HOSTS: HostPatterns = Field(
         default=[],
         description=(
@@ -146,13 +150,13 @@ class OperationFields(BaseModel):
         default=None,
         description="What a caller has to send to see each health check. Left out, `PRIVATE_API_SECRET` is asked for.",
     )
-    DRAIN_SECONDS: float = Field(
-        default=0.0,
+    DRAIN_SECONDS: float | None = Field(
+        default=None,
         ge=0,
         le=3600,
         description=(
             "For how many seconds the service goes on answering after it was told to stop, while `/readyz` says "
-            "no, so that load balancers look elsewhere first."
+            "no, so that load balancers look elsewhere first. Left out: 5, but 0 in local and development."
         ),
     )
     TABLES_PREFIX: Text = Field(default="app", description="What the names of the app's tables begin with.")
