@@ -29,8 +29,8 @@ pub use repositories::{
     Accounts, ApiKeys, Apps, Authenticators, Ceremonies, Ceremony, Challenges, Event, EventKind,
     EventReaders, Events, Expected, ExternalToken, ExternalTokens, Group, Groups, Identities,
     Invites, Keys, Kv, KvLimits, LimitOf, Link, Links, Mail, MailState, Members, Notice, Notices,
-    Outbox, Page, Passkeys, Put, RecoveryCodes, RefreshTokens, Releases, Services, Sessions,
-    SignUp, SignUps, SigningKey, Window,
+    Outbox, Page, Passkeys, Put, Recent, RecoveryCodes, RefreshTokens, Releases, Services,
+    Sessions, SignUp, SignUps, SigningKey, Window,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::Storage;

@@ -123,7 +123,20 @@ impl TestServer {
 
     /// Opens the event stream, from after a place when one is given.
     pub async fn listen(&self, service: &ServiceFixture, after: Option<&str>) -> Listener {
-        let mut request = self.request(Method::GET, "/user/private/v1/events/stream?heartbeat=1");
+        self.listen_since(service, after, None).await
+    }
+
+    /// The same, beginning so many seconds ago where there is no place to go on from.
+    pub async fn listen_since(
+        &self,
+        service: &ServiceFixture,
+        after: Option<&str>,
+        since: Option<u32>,
+    ) -> Listener {
+        let since = since.map(|since| format!("&since={since}"));
+        let since = since.unwrap_or_default();
+        let path = format!("/user/private/v1/events/stream?heartbeat=1{since}");
+        let mut request = self.request(Method::GET, &path);
         if let Some(place) = after {
             request = request.header("last-event-id", place);
         }

@@ -13,6 +13,20 @@ pub const STREAM_OPENED: &str = "stream.opened";
 /// The stream's name for what cannot be told any more: forget whatever is kept.
 pub const GAP: &str = "gap";
 
+/// The payload of the message that begins a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamOpened {
+    /// [`STREAM_OPENED`].
+    pub event_type: String,
+    /// `v1`.
+    pub version: String,
+    /// The place where it begins.
+    pub event_id: String,
+    /// Everything that ended tokens since then follows, in whole Unix seconds; absent where nobody asked for the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_from: Option<i64>,
+}
+
 /// The payload of an event. Readers ignore members that they do not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationEvent {

@@ -1,9 +1,10 @@
 //! From an event in the log to what services are told of it.
 
+use jiff::Timestamp;
 use protocol::issuer::events::{
-    GAP, RevocationEvent, SESSION_ENDED, SESSION_REVOKED, STREAM_OPENED, USER_DELETED,
+    GAP, RevocationEvent, SESSION_ENDED, SESSION_REVOKED, STREAM_OPENED, StreamOpened, USER_DELETED,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use storage::{Event, EventKind};
 use token::{EventKey, event_text};
 use uuid::Uuid;
@@ -97,11 +98,22 @@ pub(crate) fn gap_frame(place: &str) -> String {
     format!("id: {place}\nevent: {GAP}\ndata: {{}}\n\n")
 }
 
-/// Tells where the stream begins, so that whoever is cut off before the first event can go on from there.
-pub(crate) fn opened_frame(place: &str, key: Option<&EventKey>) -> String {
+/// Tells where the stream begins, so that whoever is cut off before the first event can go on from there, and from when
+/// on nothing is missing in it, where that was asked for.
+pub(crate) fn opened_frame(
+    place: &str,
+    complete_from: Option<Timestamp>,
+    key: Option<&EventKey>,
+) -> String {
+    let payload = StreamOpened {
+        event_type: STREAM_OPENED.to_owned(),
+        version: "v1".to_owned(),
+        event_id: place.to_owned(),
+        complete_from: complete_from.map(Timestamp::as_second),
+    };
     let message = Message {
         kind: STREAM_OPENED,
-        payload: json!({ "event_type": STREAM_OPENED, "version": "v1", "event_id": place }),
+        payload: serde_json::to_value(payload).expect("plain data"),
     };
     frames(&[message], place, key)
 }
@@ -109,7 +121,6 @@ pub(crate) fn opened_frame(place: &str, key: Option<&EventKey>) -> String {
 #[cfg(test)]
 mod tests {
     use ids::{AccountId, SessionId};
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;

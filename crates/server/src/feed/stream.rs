@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use accounts::service::EVENT_STREAM;
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
@@ -20,22 +21,34 @@ use crate::{Context, Error, actions::services::PrivateClient};
 const QUEUE: usize = 64;
 /// A service that has not taken a piece for this long is cut off; it comes back and goes on from where it was.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// By how much the clocks of the nodes that write the log may differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(1);
 /// Events read from the log at once.
 const BATCH: u32 = 500;
 /// What says that the stream is alive and has told everything there is.
 const HEARTBEAT: &str = ": ping\n\n";
 
-/// Opens a stream. With a place that was told before (`Last-Event-ID`) it goes on from there; without one it begins now.
-/// A place that is not in this log, or whose successors are forgotten, begins with a `gap`.
+/// How a stream is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    /// The place that was told last (`Last-Event-ID`).
+    pub(crate) last_event_id: Option<&'r str>,
+    /// How much of the past to tell where there is no place to go on from.
+    pub(crate) since: Option<SignedDuration>,
+    /// How often to say that everything was told.
+    pub(crate) heartbeat: Duration,
+}
+
+/// Opens a stream. With a place that was told before it goes on from there; without one it begins so long ago as was
+/// asked for, or now. A place that is not in this log, or whose successors are forgotten, begins with a `gap`.
 pub(crate) async fn open(
     context: &Context,
     client: PrivateClient,
-    last_event_id: Option<&str>,
-    heartbeat: Duration,
+    asked: Asked<'_>,
 ) -> Result<mpsc::Receiver<Bytes>, Error> {
     let feed = &context.feed;
     let now = feed.until();
-    let resumed = match last_event_id.map(|id| seq_in(feed.epoch(), id)) {
+    let resumed = match asked.last_event_id.map(|id| seq_in(feed.epoch(), id)) {
         // Another server may be ahead of this one, but not of the log.
         Some(Some(seq)) if seq > now && seq > context.storage.latest_event_seq().await? => {
             Some(None)
@@ -44,14 +57,16 @@ pub(crate) async fn open(
     };
     let (begin, position) = match resumed {
         Some(Some(seq)) => (String::new(), seq),
-        Some(None) => {
-            let place = feed.place(now);
-            (
-                gap_frame(&place) + &opened_frame(&place, feed.key.as_ref()),
-                now,
-            )
+        unknown => {
+            let (position, complete_from) = match asked.since {
+                Some(since) => begin(context, since).await?,
+                None => (now, None),
+            };
+            let place = feed.place(position);
+            let opened = opened_frame(&place, complete_from, feed.key.as_ref());
+            let gap = unknown.map(|_| gap_frame(&place)).unwrap_or_default();
+            (gap + &opened, position)
         }
-        None => (opened_frame(&feed.place(now), feed.key.as_ref()), now),
     };
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stream = Stream {
@@ -61,8 +76,26 @@ pub(crate) async fn open(
         named: position,
         sender,
     };
-    tokio::spawn(stream.run(begin, heartbeat));
+    tokio::spawn(stream.run(begin, asked.heartbeat));
     Ok(receiver)
+}
+
+/// The place after which a stream begins that is to tell of the past, and from when on it is complete then.
+async fn begin(
+    context: &Context,
+    since: SignedDuration,
+) -> Result<(u64, Option<Timestamp>), Error> {
+    let now = context.now();
+    let wanted = now.checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
+    let recent = context
+        .storage
+        .scan(move |tx| tx.events().recent(wanted, CLOCK_SKEW))
+        .await?;
+    // The log may be ahead of what this server has heard.
+    let position = recent.first.saturating_sub(1).min(context.feed.until());
+    // Of a log without its past nothing is known but that it goes on from here.
+    let complete_from = recent.complete_from.unwrap_or(now + CLOCK_SKEW);
+    Ok((position, Some(complete_from)))
 }
 
 struct Stream {

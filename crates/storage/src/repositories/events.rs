@@ -1,6 +1,6 @@
 //! The event log: every change of authority, in the order it was committed.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sea_query::{Expr, ExprTrait, Order, Query};
 
 use super::{is, millis, number};
@@ -27,6 +27,16 @@ pub struct Event {
     pub subject: String,
     /// More about it, as JSON text.
     pub payload: String,
+}
+
+/// Where to begin to read, to know everything since some instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recent {
+    /// The place of the first event to read; the next place that will be given when there is none.
+    pub first: u64,
+    /// From when on nothing is missing: the instant that was asked for, a later one when the log does not reach that far
+    /// back, none when it is not known.
+    pub complete_from: Option<Timestamp>,
 }
 
 macro_rules! kinds {
@@ -179,6 +189,61 @@ impl Events<'_> {
             Some(seq) => Ok(seq),
             None => Ok(self.latest()? + 1),
         }
+    }
+
+    /// Where to begin to read everything since a recent instant. The clocks of the nodes that wrote the log may differ by
+    /// up to `skew`; then some of what is older is read, too.
+    ///
+    /// Found by halving, as there is no index by time: most of the log is older, and it grows with every sign-in.
+    pub fn recent(&mut self, since: Timestamp, skew: SignedDuration) -> Result<Recent, Error> {
+        let latest = self.latest()?;
+        let Some((oldest, oldest_at)) = self.first_from(0)? else {
+            let complete_from = (latest == 0).then_some(since);
+            return Ok(Recent {
+                first: latest + 1,
+                complete_from,
+            });
+        };
+        // Whatever was written by a clock that is `skew` behind comes after what one that is as much ahead wrote before.
+        let instant = since.checked_sub(skew * 2).unwrap_or(Timestamp::MIN);
+        if oldest_at >= instant {
+            // What was before it, if anything, was pruned.
+            let known_from = oldest_at
+                .checked_add(skew)
+                .unwrap_or(Timestamp::MAX)
+                .max(since);
+            return Ok(Recent {
+                first: oldest,
+                complete_from: Some(if oldest == 1 { since } else { known_from }),
+            });
+        }
+        let (mut before, mut first) = (oldest, latest + 1);
+        while first - before > 1 {
+            let middle = before + (first - before) / 2;
+            match self.first_from(middle)? {
+                Some((seq, at)) if at < instant => before = seq,
+                _ => first = middle,
+            }
+        }
+        Ok(Recent {
+            first,
+            complete_from: Some(since),
+        })
+    }
+
+    /// The first event that is not before a place: its own place, and when it happened.
+    fn first_from(&mut self, seq: u64) -> Result<Option<(u64, Timestamp)>, Error> {
+        let mut select = Query::select();
+        select
+            .columns(["seq", "at"])
+            .from(TABLE)
+            .and_where(Expr::col("seq").gte(number(seq)))
+            .order_by("seq", Order::Asc)
+            .limit(1);
+        self.0.query_one(&select, |row| {
+            let mut cells = row.cells(TABLE, &["seq", "at"]);
+            Ok((cells.u64()?, cells.time()?))
+        })
     }
 
     /// Removes up to `limit` events that come before a place, and counts them. A reader that had not got so far is

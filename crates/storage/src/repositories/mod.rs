@@ -34,7 +34,7 @@ pub use ceremonies::{Ceremonies, Ceremony};
 pub use challenges::Challenges;
 pub use event_readers::EventReaders;
 pub(crate) use events::latest as latest_event;
-pub use events::{Event, EventKind, Events};
+pub use events::{Event, EventKind, Events, Recent};
 pub use external_tokens::{ExternalToken, ExternalTokens};
 pub use groups::{Group, Groups};
 pub use identities::Identities;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use storage::{Error, EventKind, EventTail, Storage};
+use storage::{Error, EventKind, EventTail, Recent, Storage};
 use tokio::time::timeout;
 
 use crate::fixtures::{later, t0};
@@ -127,6 +128,34 @@ on_both_engines! {
         append(&storage, "a".into()).await;
         assert_eq!(storage.read(|tx| tx.events().first_since(t0())).await, Ok(1));
         assert_eq!(storage.read(|tx| tx.events().first_since(later(1))).await, Ok(2));
+    }
+
+    async fn where_to_begin_to_read_the_recent_past_is_found_at_any_length_of_the_log(db) {
+        const SKEW: SignedDuration = SignedDuration::from_mins(1);
+        let storage = db.open().await;
+        let recent = async |since: Timestamp| storage.read(move |tx| tx.events().recent(since, SKEW)).await.unwrap();
+        let expected = |first, complete_from| Recent { first, complete_from };
+        assert_eq!(recent(t0()).await, expected(1, Some(t0())), "nothing ever happened");
+        // One event each five minutes, by clocks that are up to a minute wrong.
+        let minute = |minutes: i64| t0() + SignedDuration::from_mins(minutes);
+        for n in 0..40_i64 {
+            let at = minute(n * 5) + SignedDuration::from_secs([0, 60, -60][usize::try_from(n % 3).unwrap()]);
+            storage.write(move |tx| tx.events().append(EventKind::AccountChanged, n, &json!(null), at)).await.unwrap();
+        }
+        for asked in -10..220 {
+            let found = recent(minute(asked)).await;
+            assert_eq!(found.complete_from, Some(minute(asked)));
+            // Whatever happened since then is at this place or after it, and little else.
+            let needed = u64::try_from((asked + 4).div_euclid(5).max(0)).unwrap().min(40) + 1;
+            assert!(found.first <= needed && found.first + 1 >= needed, "{asked}: {found:?} for {needed}");
+        }
+        storage.write(|tx| tx.events().prune(20, 100)).await.unwrap();
+        let oldest = minute(19 * 5) + SKEW;
+        assert_eq!(recent(t0()).await, expected(20, Some(oldest + SKEW)), "the log reaches only so far");
+        assert_eq!(recent(minute(100)).await, expected(21, Some(minute(100))));
+        assert_eq!(recent(minute(1000)).await, expected(41, Some(minute(1000))));
+        storage.write(|tx| tx.events().prune(41, 100)).await.unwrap();
+        assert_eq!(recent(t0()).await, expected(41, None), "something happened, nobody knows when");
     }
 
     async fn a_tail_that_comes_too_late_is_told_to_drop_what_it_caches(db) {

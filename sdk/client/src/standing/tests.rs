@@ -1,3 +1,5 @@
+//! What the table says, case by case, and that it never calls good what was ended.
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
