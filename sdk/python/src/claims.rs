@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pyo3::{prelude::*, types::PyDict};
-use vestibule_client::{Claims, Expectations, verify as verify_at};
+use vestibule_client::{Claims, Expectations, Refusal, verify as verify_at};
 
 use crate::{
     errors::{configuration, refused},
     keys::{self, Keys},
-    values::token_text,
+    values::{to_python, token_text},
 };
 
 /// The claims by the names that tokens use. What a token left out and has no default is left out here, too.
@@ -43,6 +43,12 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, claims: &Claims) -> PyResult<Bound<'
     set(&dict, "acr", claims.acr.as_deref())?;
     set(&dict, "auth_time", claims.auth_time)?;
     Ok(dict)
+}
+
+/// The claims as they were sent, known or not.
+pub(crate) fn raw<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let claims = serde_json::from_slice(payload).map_err(|_| refused(Refusal::InvalidPayload))?;
+    to_python(py, &claims)
 }
 
 fn set<'py, T: IntoPyObject<'py>>(

@@ -2,14 +2,28 @@
 
 use pyo3::{PyErr, import_exception};
 use token::VerifyError;
-use vestibule_client::Refusal;
+use vestibule_client::{CheckError, Refusal, Unavailable};
 
 import_exception!(vestibule.errors, ConfigurationError);
+import_exception!(vestibule.errors, IdentityUnavailable);
 import_exception!(vestibule.errors, InvalidToken);
 
 /// The token is refused.
 pub(crate) fn refused(refusal: Refusal) -> PyErr {
     InvalidToken::new_err(refusal.as_str())
+}
+
+/// It cannot be known whether the token is good.
+pub(crate) fn unavailable(unavailable: &Unavailable) -> PyErr {
+    IdentityUnavailable::new_err(unavailable.cause())
+}
+
+/// Either of the two.
+pub(crate) fn failed(error: CheckError) -> PyErr {
+    match error {
+        CheckError::Refused(refusal) => refused(refusal),
+        CheckError::Unavailable(what) => unavailable(&what),
+    }
 }
 
 /// What [`token::verify_payload`] says.

@@ -1,8 +1,12 @@
 //! `vestibule._core`: the Rust core of the Python SDK. Private; the typed modules beside it are the public face.
 
+mod background;
 mod claims;
+mod client;
 mod errors;
 mod keys;
+mod options;
+mod statistics;
 mod values;
 
 use pyo3::prelude::*;
@@ -16,6 +20,7 @@ mod _core {
     #[pymodule_export]
     use crate::{
         claims::verify,
+        client::Client,
         keys::{EventKey, Keys, SigningKey, verify_signature},
     };
 }

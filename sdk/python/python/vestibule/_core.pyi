@@ -1,5 +1,7 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
+
+__all__ = ["VERSION", "Client", "EventKey", "Keys", "SigningKey", "verify", "verify_signature"]
 
 VERSION: str
 
@@ -62,14 +64,17 @@ class Client:
         stale_policy: str = "introspect",
         failure_mode: str = "fail_closed",
         introspection_url: str | None = None,
+        introspection_kept_seconds: float = 0.0,
+        introspection_version: int = 2,
         events_url: str | None = None,
         event_signing_key: str | None = None,
         feed_lookback_seconds: float | None = None,
         private_api_secret: str | None = None,
         internal_client_id: str | None = None,
         service_token_url: str | None = None,
-        service_token_scopes: list[str] | None = None,
+        service_token_scopes: Sequence[str] | None = None,
         uuid_subject: bool = True,
+        raw_claims: bool = False,
         identities: int | None = None,
     ) -> Client: ...
     def start(self) -> None: ...
@@ -81,10 +86,12 @@ class Client:
         on_done: Callable[[Any | None, Exception | None], None],
     ) -> None: ...
     def check_blocking(self, token: bytes | str, stale_policy: str | None = None) -> Any: ...
-    def start_introspection(self, jti: str, on_done: Callable[[bool | None, Exception | None], None]) -> None: ...
+    def start_introspection(
+        self, jti: str, account: str, on_done: Callable[[bool | None, Exception | None], None]
+    ) -> None: ...
     def statistics(self) -> dict[str, float]: ...
     def advance(self, seconds: float) -> None: ...
-    def tell(self, *, jti: str | None = None, session: str | None = None, account: str | None = None) -> None: ...
+    def tell(self, *, account: str, jti: str | None = None, session: str | None = None) -> None: ...
     def set_stale(self, stale: bool) -> None: ...
     def close(self) -> None: ...
 

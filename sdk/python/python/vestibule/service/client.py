@@ -24,6 +24,7 @@ class CheckingClient(Protocol):
 
     def start(self) -> None:
         """Starts the background thread, unless it runs. Never blocks."""
+        ...
 
     def check(self, token: bytes | str, stale_policy: str | None = None) -> User | None:
         """The user at once; `None` when the issuer has to be asked first.
@@ -32,15 +33,19 @@ class CheckingClient(Protocol):
             InvalidToken: The token is no good.
             IdentityUnavailable: It cannot be known, and nothing can be asked.
         """
+        ...
 
     def start_check(self, token: bytes | str, stale_policy: str | None, on_done: Any) -> None:
         """Asks, and calls `on_done(user, error)` from another thread."""
+        ...
 
     def check_blocking(self, token: bytes | str, stale_policy: str | None = None) -> User:
         """Asks, and waits."""
+        ...
 
     def statistics(self) -> dict[str, float]:
         """Counters and gauges."""
+        ...
 
     def close(self) -> None:
         """Ends the background thread."""
@@ -73,20 +78,27 @@ def client_options(settings: Any) -> dict[str, Any]:
     stale_policy = text("STALE_FEED_POLICY", "introspect")
     if stale_policy not in STALE_POLICIES:
         raise ConfigurationError(f"STALE_FEED_POLICY is {stale_policy!r}; expected one of {', '.join(STALE_POLICIES)}")
-    strict = bool(get("TOKEN_STRICT_VALIDATION", True))
     options: dict[str, Any] = {
         "algorithm": algorithm,
         "issuer": text("TOKEN_ISSUER"),
         "audience": text("TOKEN_AUDIENCE"),
-        "strict": strict,
+        "strict": bool(get("TOKEN_STRICT_VALIDATION", True)),
         "revocations": source if mode == "stateful" else "off",
         "stale_policy": stale_policy,
         "failure_mode": _failure_mode(settings, text("ACCESS_REVOCATION_FAILURE_MODE", "fail_closed")),
-        "introspection_url": text("INTROSPECTION_URL"),
-        "events_url": _events_url(text("EVENTS_URL"), text("INTROSPECTION_URL")),
-        "private_api_secret": text("PRIVATE_API_SECRET"),
-        "internal_client_id": text("INTERNAL_CLIENT_ID"),
     }
+    if mode == "stateful":
+        introspection_url = text("INTROSPECTION_URL")
+        options["introspection_url"] = introspection_url
+        options["introspection_kept_seconds"] = float(get("REVOCATION_CACHE_TTL_SECONDS", 0))
+        options["events_url"] = text("EVENTS_URL") or _beside(introspection_url, "events/stream")
+        options["private_api_secret"] = text("PRIVATE_API_SECRET")
+        options["internal_client_id"] = text("INTERNAL_CLIENT_ID")
+        if get("SERVICE_TOKEN_EXCHANGE_ENABLED", False):
+            options["service_token_url"] = _beside(introspection_url, "service-token")
+            options["service_token_scopes"] = tuple(get("SERVICE_TOKEN_SCOPES", ()))
+        if get("EVENT_SIGNING_ENABLED", True) and not get("EVENT_SIGNING_ACCEPT_UNSIGNED", False):
+            options["event_signing_key"] = text("EVENT_SIGNING_KEY")
     if algorithm == "HS256":
         options["secret"] = text("ACCESS_SECRET_KEY")
     elif (uri := text("JWKS_URI")) is not None:
@@ -101,12 +113,10 @@ def client_options(settings: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _events_url(configured: str | None, introspection_url: str | None) -> str | None:
-    """Where the event stream is: beside the introspection, unless it is configured."""
-    if configured is None and introspection_url is not None:
-        base, found, _ = introspection_url.rpartition("/jti-status")
-        return f"{base}/events/stream" if found else None
-    return configured
+def _beside(introspection_url: str | None, name: str) -> str | None:
+    """Another address of the private API; `None` where the introspection's does not tell where that is."""
+    base, found, _ = (introspection_url or "").rpartition("/jti-status")
+    return f"{base}/{name}" if found else None
 
 
 def _failure_mode(settings: Any, configured: str | None) -> str | None:

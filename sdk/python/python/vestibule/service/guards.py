@@ -78,7 +78,7 @@ class Guard(SecurityBase):
             challenge.refuse_unavailable(connection, error)
         if not user.is_active:
             challenge.refuse_inactive(connection)
-        if user._rank < self._required_rank:
+        if self._required_rank and user.role.rank < self._required_rank:
             challenge.refuse_role(connection)
         return user
 

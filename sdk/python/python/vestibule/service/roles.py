@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 
 class Role(str, Enum):
@@ -15,10 +14,15 @@ class Role(str, Enum):
     ADMIN = "admin"
     SUPERADMIN = "superadmin"
 
-    @property
-    def rank(self) -> int:
-        """The place in the order, from 0 (`user`) to 4 (`superadmin`)."""
-        return _RANKS[self.value]
+    rank: int
+    """The place in the order, from 0 (`user`) to 4 (`superadmin`)."""
+
+    def __new__(cls, value: str) -> Role:
+        """Numbers the roles as they are listed."""
+        role = str.__new__(cls, value)
+        role._value_ = value
+        role.rank = len(cls.__members__)
+        return role
 
     def covers(self, required: Role | str) -> bool:
         """Whether who has this role passes where `required` is demanded.
@@ -29,7 +33,7 @@ class Role(str, Enum):
         return self.rank >= Role(required).rank
 
     def __str__(self) -> str:
-        return self.value
+        return str.__str__(self)
 
     # A `str` compares by spelling, and by spelling `admin` is less than `user`.
     def __lt__(self, other: str) -> bool:
@@ -43,6 +47,3 @@ class Role(str, Enum):
 
     def __ge__(self, other: str) -> bool:
         return self.rank >= Role(other).rank
-
-
-_RANKS: Final = {role.value: rank for rank, role in enumerate(Role)}

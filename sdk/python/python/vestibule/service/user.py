@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vestibule.errors import InvalidToken
 from vestibule.service.roles import Role
@@ -35,16 +35,10 @@ class User(BaseModel):
     token_id: str = Field(default="", validation_alias="jti", exclude=True, description="The token's own id.")
     expires_at: int = Field(default=0, validation_alias="exp", exclude=True, description="In Unix seconds.")
 
-    _rank: int = PrivateAttr(default=0)
-
     @field_validator("email")
     @classmethod
     def _lower_case(cls, email: str) -> str:
         return email.strip().lower()
-
-    def model_post_init(self, _context: Any) -> None:
-        """Looks the role's rank up once, since each guarded request compares it."""
-        self._rank = self.role.rank
 
     def has_role(self, required: Role | str) -> bool:
         """Whether the caller passes where `required` is demanded.
@@ -52,7 +46,7 @@ class User(BaseModel):
         Raises:
             ValueError: `required` is no role.
         """
-        return self._rank >= Role(required).rank
+        return self.role.rank >= Role(required).rank
 
     @classmethod
     def from_claims(cls, claims: dict[str, Any]) -> User:
