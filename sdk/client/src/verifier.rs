@@ -234,3 +234,6 @@ fn optional_by<T>(
         .map(|value| read(value).ok_or(Refusal::Invalid))
         .transpose()
 }
+
+#[cfg(test)]
+mod tests;
