@@ -149,7 +149,7 @@ impl Feed {
 
     /// Whether the issuer does not let this service listen (401, 403), as it answered last.
     pub fn is_refused(&self) -> bool {
-        self.status().state == FeedState::Trouble(Trouble::Refused)
+        self.shared.state() == FeedState::Trouble(Trouble::Refused)
     }
 
     /// How it goes.
@@ -387,3 +387,6 @@ fn pause(failures: u32, trouble: Trouble) -> Duration {
     let random = u32::try_from(RandomState::new().hash_one(failures) >> 32).unwrap_or_default();
     full.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,6 +195,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn state(&self) -> FeedState {
+        self.told().state
+    }
+
     pub(super) fn connecting(&self) {
         // What went wrong stays to be seen until it is mended.
         if self.told().complained_of.is_none() {
