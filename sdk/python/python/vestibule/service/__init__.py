@@ -3,6 +3,7 @@
 from vestibule.service.app import create_app, create_async_app
 from vestibule.service.auth import AuthDeps, accepted_subprotocol, build_auth_deps
 from vestibule.service.checks_builtin import database_check, identity_check
+from vestibule.service.engine import AsyncDbEngine, DbEngine, create_async_db_engine, create_db_engine
 from vestibule.service.guards import Guard
 from vestibule.service.health import HealthCheck, HealthCheckResult, HealthConfig, HealthPolicy, HealthStatus
 from vestibule.service.lifespan import AppLifecycle
@@ -14,7 +15,9 @@ from vestibule.service.user import User
 
 __all__ = [
     "AppLifecycle",
+    "AsyncDbEngine",
     "AuthDeps",
+    "DbEngine",
     "Guard",
     "HealthCheck",
     "HealthCheckResult",
@@ -30,6 +33,8 @@ __all__ = [
     "build_auth_deps",
     "create_app",
     "create_async_app",
+    "create_async_db_engine",
+    "create_db_engine",
     "database_check",
     "guard",
     "identity_check",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from vestibule.service.settings.values import parse_database_host, split_host_port
-
-if TYPE_CHECKING:
-    from vestibule.service.settings.database_fields import DatabaseFields
 
 Kind = Literal["Mysql", "Mariadb", "Postgres", "Sqlite"]
 
@@ -52,13 +49,17 @@ class DatabaseAddress:
     password: str | None = field(default=None, repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
+    def driver(self, *, asynchronous: bool = False) -> str:
+        """The database and its driver, as SQLAlchemy names them."""
+        return _DRIVERS[self.kind][asynchronous]
+
     def uri(self, *, asynchronous: bool = False) -> str:
         """The address as SQLAlchemy reads it, **with the password in it**.
 
         Args:
             asynchronous: Names the driver for an asynchronous engine.
         """
-        scheme = _DRIVERS[self.kind][asynchronous]
+        scheme = self.driver(asynchronous=asynchronous)
         if self.kind == "Sqlite":
             return f"{scheme}://" + ("" if self.database == MEMORY else f"/{self.database}")
         query = list(self.query)
@@ -150,25 +151,37 @@ def _sqlite(rest: str) -> DatabaseAddress:
     return DatabaseAddress("Sqlite", None, None, unquote(path[1:]))
 
 
-def address_of(settings: DatabaseFields) -> DatabaseAddress | None:
+def address_of(settings: object) -> DatabaseAddress | None:
     """The address that settings give, or nothing when they name no database.
 
+    Args:
+        settings: An object with some of ``DATABASE_URL``, ``SELECTED_DB`` and the ``DB_…`` settings as attributes.
+
     Raises:
-        ValueError: ``DATABASE_URL`` makes no sense.
+        ValueError: ``DATABASE_URL`` makes no sense, or ``SELECTED_DB`` names no database that is known.
     """
-    if settings.DATABASE_URL is not None:
-        return parse_database_url(settings.DATABASE_URL.get_secret_value())
-    kind: Kind = settings.SELECTED_DB
+
+    def get(name: str) -> Any:
+        value = getattr(settings, name, None)
+        reveal = getattr(value, "get_secret_value", None)
+        return reveal() if reveal is not None else getattr(value, "value", value)
+
+    if get("DATABASE_URL"):
+        return parse_database_url(get("DATABASE_URL"))
+    kind = get("SELECTED_DB") or "Mysql"
+    if kind not in _DRIVERS:
+        message = f"SELECTED_DB is none of {', '.join(_DRIVERS)}"
+        raise ValueError(message)
+    database = get("DB_DATABASE")
     if kind == "Sqlite":
-        return DatabaseAddress(kind, None, None, settings.DB_DATABASE) if settings.DB_DATABASE else None
-    if not settings.DB_HOST or not settings.DB_DATABASE:
+        return DatabaseAddress(kind, None, None, database) if database else None
+    if not get("DB_HOST") or not database:
         return None
-    host = parse_database_host(settings.DB_HOST)
     return DatabaseAddress(
         kind=kind,
-        host=str(host),
-        port=settings.DB_PORT or _PORTS[kind],
-        database=settings.DB_DATABASE,
-        user=settings.DB_USER,
-        password=settings.DB_PASSWORD.get_secret_value() if settings.DB_PASSWORD is not None else None,
+        host=str(parse_database_host(get("DB_HOST"))),
+        port=get("DB_PORT") or _PORTS[kind],
+        database=database,
+        user=get("DB_USER"),
+        password=get("DB_PASSWORD"),
     )

@@ -194,6 +194,9 @@ def _tls_files(settings: ComputedFields) -> _Found:
     if settings.DB_TLS_MODE in ("verify-ca", "verify-full") and not settings.DB_TLS_CA:
         text = f"is missing: DB_TLS_MODE={settings.DB_TLS_MODE} checks the server's certificate against it."
         yield fatal("DB_TLS_CA", text), ("DB_TLS_MODE",)
+    if settings.DB_TLS_MODE == "prefer" and settings.SELECTED_DB in ("Mysql", "Mariadb") and settings.DB_HOST:
+        text = "is prefer, which drivers of MySQL and MariaDB do not know."
+        yield fatal("DB_TLS_MODE", text, "Set require, or verify-full with DB_TLS_CA."), ("SELECTED_DB",)
     if settings.DB_TLS_MODE == "disable" and settings.DB_TLS_CA:
         yield fatal("DB_TLS_MODE", "is disable, but DB_TLS_CA is set.", "Remove one of them."), ("DB_TLS_CA",)
 
