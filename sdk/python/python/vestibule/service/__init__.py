@@ -7,8 +7,8 @@ from vestibule.service.engine import AsyncDbEngine, DbEngine, create_async_db_en
 from vestibule.service.guards import Guard
 from vestibule.service.health import HealthCheck, HealthCheckResult, HealthConfig, HealthPolicy, HealthStatus
 from vestibule.service.lifespan import AppLifecycle
-from vestibule.service.public import guard, public
-from vestibule.service.request_id import RequestIdFilter, request_id
+from vestibule.service.marks import guard, public
+from vestibule.service.request_ids import RequestIdFilter, request_id
 from vestibule.service.roles import Role
 from vestibule.service.settings import ServiceSettings, ServiceSettingsError
 from vestibule.service.user import User

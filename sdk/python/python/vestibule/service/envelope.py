@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vestibule.service import request_id
+from vestibule.service import request_ids
 from vestibule.service.headers import HeaderSet, RawHeader
 from vestibule.service.metrics import Metrics
 from vestibule.service.state import ServiceState
@@ -118,12 +118,12 @@ class Envelope:
                 hosts.append(value)
             elif name == b"origin":
                 origin = True
-            elif name == request_id.HEADER:
+            elif name == request_ids.HEADER:
                 sent_id = value
-        id_ = request_id.accept(sent_id)
+        id_ = request_ids.accept(sent_id)
         text = id_.decode()
         scope.setdefault("state", {})["request_id"] = text
-        token = request_id.current.set(text)
+        token = request_ids.current.set(text)
         self._state.in_flight += 1
         try:
             if self._hosts is not None and not self._hosts.allow(hosts, scope["path"]):
@@ -136,7 +136,7 @@ class Envelope:
                 await app(scope, receive, send)
         finally:
             self._state.in_flight -= 1
-            request_id.current.reset(token)
+            request_ids.current.reset(token)
 
     async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, id_: bytes, origin: bool) -> None:
         came = perf_counter()
@@ -144,7 +144,7 @@ class Envelope:
         ended = False
         more = () if origin else self._vary
         if self._request_ids:
-            more = (*more, (request_id.HEADER, id_))
+            more = (*more, (request_ids.HEADER, id_))
 
         async def dressed(message: Message) -> None:
             nonlocal status, ended

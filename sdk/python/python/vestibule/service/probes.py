@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 
 from vestibule import __version__
 from vestibule.service.health import HealthCheck, HealthConfig, HealthReport, HealthRunner, HealthStatus, authorized
+from vestibule.service.marks import guard, public
 from vestibule.service.metrics import Metrics
 from vestibule.service.options import AppOptions
-from vestibule.service.public import guard, public
 from vestibule.service.state import ServiceState
 
 METRICS_PATH = "/metrics"
