@@ -13,7 +13,15 @@ from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 
 from vestibule.errors import ConfigurationError
-from vestibule.service import AuthDeps, Role, User, accepted_subprotocol, build_auth_deps
+from vestibule.service import (
+    AppLifecycle,
+    AuthDeps,
+    Role,
+    User,
+    accepted_subprotocol,
+    build_auth_deps,
+    create_app,
+)
 from vestibule.service.auth import unresolved_annotations
 from vestibule.testing import Issuer, as_user, settings
 
@@ -440,6 +448,51 @@ def test_a_rotated_key_is_accepted_at_once_and_a_leaked_one_no_longer(app: FastA
         newest = bearer(issuer.token())
         statuses = [client.get("/user", headers=headers).status_code for headers in (old, new, newest)]
         assert statuses == [401, 401, 200]
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "status"),
+    [
+        ("fail_closed", "fail_closed", 503),
+        ("fail_closed", "fail_open", 503),
+        ("fail_open", "fail_closed", 200),
+        ("fail_open", "fail_open", 200),
+        # Nobody can be asked here, so the failure mode decides.
+        ("introspect", "fail_closed", 503),
+        ("introspect", "fail_open", 200),
+        (None, "fail_closed", 503),
+    ],
+)
+def test_a_route_says_what_holds_while_revocations_are_not_heard_of(policy: str | None, mode: str, status: int) -> None:
+    auth = build_auth_deps(settings(TOKEN_MODE="stateful", ACCESS_REVOCATION_FAILURE_MODE=mode))
+    app = FastAPI()
+    app.get("/", dependencies=[Depends(auth.require_role("user", stale_policy=policy))])(lambda: "in")
+    app.get("/optional", dependencies=[Depends(auth.optional_user(stale_policy=policy))])(lambda: "in")
+    client = TestClient(app)
+    with as_user(auth) as caller:
+        paths = ("/", "/optional")
+        assert [client.get(path, headers=caller.headers).status_code for path in paths] == [200, 200]
+        caller.issuer.set_stale()
+        assert [client.get(path, headers=caller.headers).status_code for path in paths] == [status, status]
+        assert client.get("/optional").status_code == 200
+        # What was told as ended stays ended, however old the news is.
+        caller.revoke()
+        assert [client.get(path, headers=caller.headers).status_code for path in paths] == [401, 401]
+
+
+def test_a_caller_stays_signed_in_when_the_app_starts_and_stops() -> None:
+    auth = build_auth_deps(settings(TOKEN_MODE="stateless"))
+    router = APIRouter(prefix="/things", dependencies=[Depends(auth.get_current_reader)])
+    router.get("/")(lambda: "in")
+    outer = APIRouter(prefix="/outer")
+    outer.include_router(router)
+    app = create_app(settings(), outer, lifecycle=AppLifecycle(auth_deps=auth))
+    with as_user(app, role="reader"):
+        for _ in range(2):
+            with TestClient(app) as client:
+                assert client.get("/outer/things/").status_code == 200
+    with TestClient(app) as client:
+        assert client.get("/outer/things/").status_code == 401
 
 
 def test_an_app_without_guards_is_told(auth: AuthDeps) -> None:

@@ -25,7 +25,8 @@ class AuthDeps:
     """The guards of a service. Made by `build_auth_deps`, once, at module level.
 
     Each guard comes as a dependency (`Depends(auth.get_current_writer)`) and as an annotation
-    (`user: auth.CurrentWriter`).
+    (`user: auth.CurrentWriter`). Type checkers take no attribute for a type; for them, name it once:
+    `CurrentWriter = Annotated[User, Depends(auth.get_current_writer)]`.
     """
 
     get_current_user: Guard

@@ -130,7 +130,10 @@ class SharedClient:
         self._options = dict(options)
         self._holders: weakref.WeakSet[object] = weakref.WeakSet()
         # Finds mistakes in the configuration now; its thread starts with the first request.
-        self.current: CheckingClient | None = self._make()
+        self._substitutes: list[CheckingClient] = []
+        self._own: CheckingClient | None = self._make()
+        self.current: CheckingClient | None = self._own
+        """The client that is asked now; `None` when the next question makes one."""
         _clients.add(self)
 
     def _make(self) -> CheckingClient:
@@ -146,7 +149,7 @@ class SharedClient:
         """The client itself."""
         client = self.current
         if client is None:
-            client = self.current = self._make()
+            client = self.current = self._own = self._make()
         return client
 
     async def check(self, token: bytes, stale_policy: str | None) -> User:
@@ -190,22 +193,33 @@ class SharedClient:
 
     def close(self) -> None:
         """Ends the background thread, if there is one in this process."""
-        client, self.current = self.current, None
+        client, self._own = self._own, None
+        if not self._substitutes:
+            self.current = None
         if client is not None:
             client.close()
 
-    def replace(self, client: CheckingClient | None) -> CheckingClient | None:
-        """Puts another client in the place of this one, for tests.
+    def substitute(self, client: CheckingClient, *, instead_of: CheckingClient | None = None) -> None:
+        """Puts a test's client in the place of the real one.
 
-        Returns:
-            The one that was there; give it back afterwards.
+        Args:
+            client: Asked from now on.
+            instead_of: The substitute that it takes over from, if any; else it comes on top.
         """
-        before, self.current = self.current, client
-        return before
+        if instead_of is None:
+            self._substitutes.append(client)
+        else:
+            self._substitutes[self._substitutes.index(instead_of)] = client
+        self.current = self._substitutes[-1]
+
+    def withdraw(self, client: CheckingClient) -> None:
+        """Takes a substitute away; the one before it, or the real client, is asked again."""
+        self._substitutes.remove(client)
+        self.current = self._substitutes[-1] if self._substitutes else self._own
 
     def forked(self) -> None:
         """Lets go of what belongs to the parent process."""
-        self.current = None
+        self.current = self._own = None
 
 
 def _tell(

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,15 @@ from vestibule.testing.clock import Clock
 
 DEFAULT_ISSUER: Final = "https://issuer.example.com"
 DEFAULT_AUDIENCE: Final = "test-service"
+
+
+@dataclass(eq=False)
+class _Trust:
+    """Guards that trust an issuer, and the client that does it for them."""
+
+    shared: SharedClient
+    client: _core.Client
+
 
 _trusted: Final[WeakKeyDictionary[SharedClient, list[Issuer]]] = WeakKeyDictionary()
 
@@ -46,7 +56,7 @@ class Issuer:
         self.clock.on_move(self._advance)
         self._keys = [_core.SigningKey.generate(algorithm)]
         self._ended: list[dict[str, Any]] = []
-        self._clients: list[tuple[SharedClient, dict[str, Any], _core.Client]] = []
+        self._trusts: list[_Trust] = []
 
     def key_set(self) -> dict[str, list[dict[str, str]]]:
         """The public keys, as an issuer publishes them (RFC 7517 §5)."""
@@ -119,12 +129,10 @@ class Issuer:
         """
         new = _core.SigningKey.generate(self.algorithm)
         self._keys = [*self._keys, new] if keep_old else [new]
-        for index, (shared, options, before) in enumerate(self._clients):
-            client = self._client(options)
-            if shared.current is before:
-                shared.replace(client)
+        for trust in self._trusts:
+            before, trust.client = trust.client, self._client(trust.shared.options)
+            trust.shared.substitute(trust.client, instead_of=before)
             before.close()
-            self._clients[index] = (shared, options, client)
 
     def revoke(self, token: str | None = None, *, session_id: str | None = None, user_id: Any = None) -> None:
         """Ends a token, a session, or everything that an account has signed in. Guards know at once.
@@ -149,29 +157,32 @@ class Issuer:
         Args:
             clients: `auth.client` of each `AuthDeps`.
         """
-        before = []
+        mine = []
         for shared in clients:
-            options = shared.options
-            client = self._client(options)
-            before.append((shared, shared.replace(client)))
-            self._clients.append((shared, options, client))
+            trust = _Trust(shared, self._client(shared.options))
+            shared.substitute(trust.client)
+            mine.append(trust)
             _trusted.setdefault(shared, []).append(self)
+        self._trusts += mine
         try:
             yield self
         finally:
-            for shared, theirs in before:
-                shared.replace(theirs)
-                _trusted[shared].remove(self)
-            ours = [entry for entry in self._clients if entry[0] in clients]
-            self._clients = [entry for entry in self._clients if entry[0] not in clients]
-            for _, _, mine in ours:
-                mine.close()
+            for trust in mine:
+                self._trusts.remove(trust)
+                _trusted[trust.shared].remove(self)
+                trust.shared.withdraw(trust.client)
+                trust.client.close()
 
     @staticmethod
     def of(shared: SharedClient) -> Issuer | None:
         """The issuer that a client trusts at the moment, if it is one in memory."""
         trusted = _trusted.get(shared)
         return trusted[-1] if trusted else None
+
+    def set_stale(self, stale: bool = True) -> None:
+        """Makes what guards know of revocations stale, or current again, so that stale policies can be tried."""
+        for trust in self._trusts:
+            trust.client.set_stale(stale)
 
     def _client(self, options: dict[str, Any]) -> _core.Client:
         kept = {
@@ -200,10 +211,10 @@ class Issuer:
         return _core.Keys.from_jwks(json.dumps(self.key_set()))
 
     def _advance(self, seconds: float) -> None:
-        for _, _, client in self._clients:
-            client.advance(seconds)
+        for trust in self._trusts:
+            trust.client.advance(seconds)
 
     def _tell(self, ended: dict[str, Any]) -> None:
         self._ended.append(ended)
-        for _, _, client in self._clients:
-            client.tell(**ended)
+        for trust in self._trusts:
+            trust.client.tell(**ended)

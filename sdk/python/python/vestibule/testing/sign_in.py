@@ -11,6 +11,7 @@ from vestibule.service.auth import AuthDeps
 from vestibule.service.client import SharedClient
 from vestibule.service.guards import Guard
 from vestibule.service.roles import Role
+from vestibule.service.routes import dependencies, served
 from vestibule.service.user import User
 from vestibule.testing.issuer import DEFAULT_AUDIENCE, DEFAULT_ISSUER, Issuer
 
@@ -75,23 +76,8 @@ def as_user(
 
 def guarding_clients(app: Any) -> set[SharedClient]:
     """The clients behind all guards of an app, its mounted apps and its routers."""
-    found: set[SharedClient] = set()
-    waiting = [app]
-    while waiting:
-        item = waiting.pop()
-        waiting.extend(getattr(item, "routes", None) or ())
-        inner = getattr(item, "app", None)
-        if inner is not None and hasattr(inner, "routes"):
-            waiting.append(inner)
-        dependants = [getattr(item, "dependant", None)]
-        while dependants:
-            dependant = dependants.pop()
-            if dependant is None:
-                continue
-            if isinstance(dependant.call, Guard):
-                found.add(dependant.call.client)
-            dependants.extend(dependant.dependencies)
-    return found
+    calls = (call for one in served(app) for call in dependencies(one.dependant))
+    return {call.client for call in calls if isinstance(call, Guard)}
 
 
 def _fitting(client: SharedClient) -> Issuer:
