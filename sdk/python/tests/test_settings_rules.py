@@ -165,6 +165,9 @@ class TestDatabase:
     def test_one_url_does_instead_and_not_beside(self) -> None:
         settings = ServiceSettings(**MINIMAL, DATABASE_URL="postgresql://me:x@db/items")
         assert settings.SQLALCHEMY_DATABASE_URI == "postgresql+psycopg://me:x@db:5432/items"
+        assert settings.SELECTED_DB == "Postgres"
+        assert set(problems(**MINIMAL, SELECTED_DB="Mysql", DATABASE_URL="sqlite:///items.db")) == {"SELECTED_DB"}
+        assert ServiceSettings(**MINIMAL, SELECTED_DB="Mysql", DATABASE_URL="mariadb://me@db/items").DB_HOST is None
         assert set(problems(**MINIMAL, **POSTGRES, DATABASE_URL="postgresql://me:x@db/items")) == {"DATABASE_URL"}
         assert "percent" in problems(**MINIMAL, DATABASE_URL="postgresql://me:a#b@db/items")["DATABASE_URL"]
 

@@ -32,7 +32,7 @@ def check_settings(settings: object) -> list[Finding]:
         settings: A :class:`~vestibule.service.settings.ServiceSettings`, or an object with such attributes.
     """
     view = _View(settings)
-    found = list(getattr(settings, "loading_findings", ()))
+    found: list[Finding] = list(getattr(settings, "loading_findings", ()))
     for check in (_keys, _issuer, _claims, _browsers, _documentation, _transport, _revocation, _database, _operation):
         found.extend(check(view))
     return sorted(found, key=lambda finding: finding.severity != "fatal")

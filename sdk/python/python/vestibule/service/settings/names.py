@@ -97,7 +97,7 @@ def distance(one: str, other: str, limit: int) -> int:
         if min(now) > limit:
             return limit + 1
         before, last = last, now
-    return last[-1]
+    return min(last[-1], limit + 1)
 
 
 @functools.lru_cache(maxsize=1024)

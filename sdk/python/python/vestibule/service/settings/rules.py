@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -36,8 +37,8 @@ def derive(settings: ComputedFields, given: Collection[str]) -> None:
 
     def fill(name: str, value: str) -> None:
         if name not in given:
-            # Beside pydantic, so that a derived value does not count as one that was set.
-            settings.__dict__[name] = value
+            # Past pydantic, so that a derived value does not count as one that was set.
+            object.__setattr__(settings, name, value)
 
     if settings.ISSUER_URL is not None:
         origin = settings.ISSUER_URL.removesuffix(ISSUER_PATH)
@@ -48,6 +49,9 @@ def derive(settings: ComputedFields, given: Collection[str]) -> None:
         fill("ACCESS_TOKEN_ALGORITHM", settings.TOKEN_ALGORITHM)
     if settings.ISSUER_URL is not None and settings.ACCESS_TOKEN_ALGORITHM != "HS256":
         fill("JWKS_URI", settings.ISSUER_URL.removesuffix(ISSUER_PATH) + ISSUER_PATH + KEY_SET_PATH)
+    if settings.DATABASE_URL is not None:
+        with suppress(ValueError):
+            fill("SELECTED_DB", parse_database_url(_value(settings.DATABASE_URL)).kind)
     fill("STACK_NAME", re.sub(r"[^a-z0-9]+", "-", settings.PROJECT_NAME.lower()).strip("-"))
 
 
@@ -170,9 +174,13 @@ def _database(settings: ComputedFields, given: Collection[str]) -> _Found:
             text = f"is set beside {', '.join(there)}: which database is meant?"
             yield fatal("DATABASE_URL", text, "Keep the one or the others."), _DATABASE_GROUP
         try:
-            parse_database_url(_value(settings.DATABASE_URL))
+            kind = parse_database_url(_value(settings.DATABASE_URL)).kind
         except ValueError as error:
             yield fatal("DATABASE_URL", f"{error}."), ()
+        else:
+            if kind != settings.SELECTED_DB and {kind, settings.SELECTED_DB} != {"Mysql", "Mariadb"}:
+                text = f"says {settings.SELECTED_DB}, but DATABASE_URL is of {kind}."
+                yield fatal("SELECTED_DB", text, "Leave SELECTED_DB out."), ("DATABASE_URL",)
     elif settings.SELECTED_DB == "Sqlite":
         if not settings.DB_DATABASE and "SELECTED_DB" in given:
             yield fatal("DB_DATABASE", "is missing: SQLite needs the path of its file."), ("SELECTED_DB",)
