@@ -1,0 +1,53 @@
+"""Answers to errors that nobody handled, from within the layers that dress answers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class PlainErrors:
+    """Answers 500, as the framework would, but where the answer still gets its headers and is counted. The error goes
+    on to the server, which logs it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes requests through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal began
+            began = began or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_see)
+        except Exception as error:
+            application = scope.get("app")
+            # The page for developers stands further out.
+            if not began and not getattr(application, "debug", False):
+                response = await _answer(application, Request(scope), error)
+                await response(scope, receive, send)
+            raise
+
+
+async def _answer(application: Any, request: Request, error: Exception) -> Response:
+    handlers = getattr(application, "exception_handlers", {})
+    handler = handlers.get(500) or handlers.get(Exception)
+    if handler is None:
+        return PlainTextResponse("Internal Server Error", 500)
+    if inspect.iscoroutinefunction(handler):
+        response: Response = await handler(request, error)
+        return response
+    response = await run_in_threadpool(handler, request, error)
+    return response

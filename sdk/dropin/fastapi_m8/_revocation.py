@@ -1,0 +1,129 @@
+"""Asking the issuer whether tokens are revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import sniffio
+from vestibule import _core
+
+_logger = logging.getLogger(__name__)
+
+
+class RevocationCheckError(Exception):
+    """Whether the token is revoked could not be found out."""
+
+
+class _Answer:
+    """What the issuer said, in the form of an HTTP client's answer."""
+
+    def __init__(self, active: bool) -> None:
+        self._active = active
+
+    def raise_for_status(self) -> None:
+        """It was good, or there would be none."""
+
+    def json(self) -> dict[str, bool]:
+        """The body."""
+        return {"active": self._active}
+
+
+class _Introspection:
+    """Vestibule's client, in the form of an HTTP client, so that another can be put in its place. It makes one request
+    for all who ask about the same token at the same time, on connections that it keeps."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._client = _core.Client(
+            make_user=dict, revocations="introspection", introspection_url=url, private_api_secret=secret
+        )
+
+    async def post(self, _url: str, *, json: dict[str, str]) -> _Answer:
+        """Asks about the token of that id."""
+        return _Answer(await _awaited(partial(self._client.start_introspection, json["jti"])))
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+
+async def _awaited(start: Callable[[Callable[[Any, Exception | None], None]], None]) -> Any:
+    """Awaits what another thread answers."""
+    if sniffio.current_async_library() != "asyncio":
+        return await _awaited_by_trio(start)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any, error: Exception | None) -> None:
+        if not answer.done():
+            if error is None:
+                answer.set_result(value)
+            else:
+                answer.set_exception(error)
+
+    start(lambda value, error: loop.call_soon_threadsafe(settle, value, error))
+    return await answer
+
+
+async def _awaited_by_trio(start: Callable[[Callable[[Any, Exception | None], None]], None]) -> Any:
+    import trio
+
+    token, done, told = trio.lowlevel.current_trio_token(), trio.Event(), list[Any]()
+
+    def settle(value: Any, error: Exception | None) -> None:
+        told.extend((value, error))
+        token.run_sync_soon(done.set)
+
+    start(settle)
+    await done.wait()
+    if told[1] is not None:
+        raise told[1]
+    return told[0]
+
+
+class RemoteRevocationClient:
+    """Asks about one token at a time.
+
+    Args:
+        introspection_url: Where.
+        private_api_secret: The secret that is shared with the issuer.
+        connect_timeout: Seconds; the core's own limits are as strict.
+        read_timeout: Seconds; as above.
+        fail_closed: Whether not being able to ask is an error. Otherwise the token counts as good.
+    """
+
+    def __init__(
+        self,
+        *,
+        introspection_url: str,
+        private_api_secret: str,
+        connect_timeout: float = 2.0,
+        read_timeout: float = 3.0,
+        fail_closed: bool = True,
+    ) -> None:
+        self._url = introspection_url
+        self._client = _Introspection(introspection_url, private_api_secret)
+        self._fail_closed = fail_closed
+
+    async def is_revoked(self, jti: str) -> bool:
+        """Whether the token of that id is revoked.
+
+        Raises:
+            RevocationCheckError: It could not be asked, and that counts.
+        """
+        try:
+            answer = await self._client.post(self._url, json={"jti": jti})
+            answer.raise_for_status()
+            return not answer.json()["active"]
+        except Exception as error:
+            _logger.warning("whether token %s is revoked could not be asked: %s", jti, error)
+            if self._fail_closed:
+                raise RevocationCheckError(str(error)) from error
+            return False
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()

@@ -1,0 +1,3 @@
+"""Which release these names are of."""
+
+__version__ = "1.3.0"
