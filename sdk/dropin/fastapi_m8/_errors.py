@@ -46,8 +46,8 @@ async def _answer(application: Any, request: Request, error: Exception) -> Respo
     handler = handlers.get(500) or handlers.get(Exception)
     if handler is None:
         return PlainTextResponse("Internal Server Error", 500)
-    if inspect.iscoroutinefunction(handler):
-        response: Response = await handler(request, error)
-        return response
-    response = await run_in_threadpool(handler, request, error)
+    called = (
+        handler(request, error) if inspect.iscoroutinefunction(handler) else run_in_threadpool(handler, request, error)
+    )
+    response: Response = await called
     return response

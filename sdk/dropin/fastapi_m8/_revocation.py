@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -64,7 +65,12 @@ async def _awaited(start: Callable[[Callable[[Any, Exception | None], None]], No
             else:
                 answer.set_exception(error)
 
-    start(lambda value, error: loop.call_soon_threadsafe(settle, value, error))
+    def tell(value: Any, error: Exception | None) -> None:
+        # The loop may be closed by now; then nobody waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, value, error)
+
+    start(tell)
     return await answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from auth_sdk_m8.core.config import CommonSettings, _items
 from auth_sdk_m8.core.consumer import ConsumerAuthMixin
@@ -20,7 +20,7 @@ class ConsumerServiceSettings(ObservabilitySettingsMixin, ConsumerAuthMixin, Com
 
     AUTH_PREFIX: str = "/auth"
     TABLES_PREFIX: str = "app"
-    ALLOWED_HOSTS: list[str] = []
+    ALLOWED_HOSTS: list[str] = Field(default_factory=list)
     REVOCATION_SOURCE: Literal["introspection", "feed"] = "introspection"
 
     @field_validator("ALLOWED_HOSTS", mode="before")

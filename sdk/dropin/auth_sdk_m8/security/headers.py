@@ -14,7 +14,11 @@ _DEFAULT_API_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none';
 class SecurityHeadersSettings(Protocol):
     """What the headers are made from."""
 
-    ENVIRONMENT: str
+    @property
+    def ENVIRONMENT(self) -> str:
+        """Where the service runs."""
+        ...
+
     STRICT_PRODUCTION_MODE: bool
     SECURITY_HEADERS_ENABLED: bool
     HSTS_MAX_AGE: int

@@ -29,19 +29,25 @@ def _wait_for_db(engine: Any) -> None:
     except ImportError as error:
         logger.error("the database can't be asked: %s; install vestibule-dropin[db]", error)
         sys.exit(1)
-    for attempt in range(1, MAX_TRIES + 1):
+
+    def ask() -> Exception | None:
         try:
             with Session(engine) as session:
                 session.exec(select(1))  # type: ignore[call-overload]
         except Exception as error:
-            if attempt == MAX_TRIES:
-                logger.error("the database didn't answer, giving up: %s", error)
-                raise
-            logger.warning("the database doesn't answer yet (%d of %d): %s", attempt, MAX_TRIES, error)
-            time.sleep(WAIT_SECONDS)
-        else:
+            return error
+        return None
+
+    for attempt in range(1, MAX_TRIES + 1):
+        error = ask()
+        if error is None:
             logger.info("the database answers")
             return
+        if attempt == MAX_TRIES:
+            logger.error("the database didn't answer, giving up: %s", error)
+            raise error
+        logger.warning("the database doesn't answer yet (%d of %d): %s", attempt, MAX_TRIES, error)
+        time.sleep(WAIT_SECONDS)
 
 
 def main() -> None:
