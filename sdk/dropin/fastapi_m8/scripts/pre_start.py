@@ -39,14 +39,14 @@ def _wait_for_db(engine: Any) -> None:
         return None
 
     for attempt in range(1, MAX_TRIES + 1):
-        error = ask()
-        if error is None:
+        failure = ask()
+        if failure is None:
             logger.info("the database answers")
             return
         if attempt == MAX_TRIES:
-            logger.error("the database didn't answer, giving up: %s", error)
-            raise error
-        logger.warning("the database doesn't answer yet (%d of %d): %s", attempt, MAX_TRIES, error)
+            logger.error("the database didn't answer, giving up: %s", failure)
+            raise failure
+        logger.warning("the database doesn't answer yet (%d of %d): %s", attempt, MAX_TRIES, failure)
         time.sleep(WAIT_SECONDS)
 
 
