@@ -24,6 +24,14 @@ _logger = logging.getLogger(__name__)
 
 Guard = Callable[..., UserModel]
 
+# Tokens are looked at as leniently as these names promise, and the issuer is asked by the token's id alone.
+_AS_EVER = {
+    "consistent_privileges": False,
+    "uuid_subject": False,
+    "raw_claims": True,
+    "introspection_version": 1,
+}
+
 
 class _LoggingHooks:
     """Says what was decided about each token, and never the token."""
@@ -75,7 +83,7 @@ def build_auth_deps(settings: ConsumerServiceSettings) -> AuthDeps:
     listens = asks and getattr(settings, "REVOCATION_SOURCE", "introspection") == "feed"
     try:
         options = client_options(settings)
-        client = Clients(options | {"revocations": "feed" if listens else "off", "consistent_privileges": False})
+        client = Clients(options | _AS_EVER | {"revocations": "feed" if listens else "off"})
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
     _logger.info(

@@ -11,6 +11,7 @@ from typing import Any
 
 import sniffio
 from vestibule import _core
+from vestibule.service.client import SharedClient
 
 _logger = logging.getLogger(__name__)
 
@@ -38,17 +39,31 @@ class _Introspection:
     for all who ask about the same token at the same time, on connections that it keeps."""
 
     def __init__(self, url: str, secret: str) -> None:
-        self._client = _core.Client(
-            make_user=dict, revocations="introspection", introspection_url=url, private_api_secret=secret
+        # Without a secret nobody would answer; that shows when somebody is asked, and not before.
+        self._shared = None if not secret else SharedClient(
+            {
+                # It verifies nothing, so any key will do.
+                "keys": _core.SigningKey.generate("HS256").keys(),
+                "algorithm": "HS256",
+                "strict": False,
+                "revocations": "introspection",
+                "introspection_url": url,
+                "introspection_version": 1,
+                "private_api_secret": secret,
+            }
         )
 
     async def post(self, _url: str, *, json: dict[str, str]) -> _Answer:
         """Asks about the token of that id."""
-        return _Answer(await _awaited(partial(self._client.start_introspection, json["jti"])))
+        if self._shared is None:
+            raise RevocationCheckError("there is no secret to ask with: PRIVATE_API_SECRET is empty")
+        client: Any = self._shared.client
+        return _Answer(await _awaited(partial(client.start_introspection, json["jti"], "")))
 
     async def aclose(self) -> None:
-        """Closes the connections."""
-        self._client.close()
+        """Closes the connections. A later question opens others."""
+        if self._shared is not None:
+            self._shared.close()
 
 
 async def _awaited(start: Callable[[Callable[[Any, Exception | None], None]], None]) -> Any:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
+import fastapi_m8
 import httpx
 from harness.issuer import ACCESS_SECRET_KEY, AUDIENCE, EVENT_SIGNING_KEY, PRIVATE_API_SECRET, Issuer, SignedIn
 from harness.process import Process, free_port
 
 SERVICES = Path(__file__).parent / "services"
-GENERATION = "v1" if version("fastapi-m8").startswith("1.") else "v4"
+GENERATION = "v1" if fastapi_m8.__version__.startswith("1.") else "v4"
 
 _numbers = count(1)
 

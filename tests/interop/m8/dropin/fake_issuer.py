@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
 from vestibule._core import SigningKey
 
 SECRET = "Shared-With_Issuer-0123456789-abcdef"
@@ -55,10 +53,3 @@ class FakeIssuer:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-
-
-@pytest.fixture(scope="module")
-def fake_issuer() -> Iterator[FakeIssuer]:
-    issuer = FakeIssuer()
-    yield issuer
-    issuer.close()
