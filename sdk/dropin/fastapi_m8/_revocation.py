@@ -40,18 +40,7 @@ class _Introspection:
 
     def __init__(self, url: str, secret: str) -> None:
         # Without a secret nobody would answer; that shows when somebody is asked, and not before.
-        self._shared = None if not secret else SharedClient(
-            {
-                # It verifies nothing, so any key will do.
-                "keys": _core.SigningKey.generate("HS256").keys(),
-                "algorithm": "HS256",
-                "strict": False,
-                "revocations": "introspection",
-                "introspection_url": url,
-                "introspection_version": 1,
-                "private_api_secret": secret,
-            }
-        )
+        self._shared = _shared_client(url, secret) if secret else None
 
     async def post(self, _url: str, *, json: dict[str, str]) -> _Answer:
         """Asks about the token of that id."""
@@ -64,6 +53,21 @@ class _Introspection:
         """Closes the connections. A later question opens others."""
         if self._shared is not None:
             self._shared.close()
+
+
+def _shared_client(url: str, secret: str) -> SharedClient:
+    return SharedClient(
+        {
+            # It verifies nothing, so any key will do.
+            "keys": _core.SigningKey.generate("HS256").keys(),
+            "algorithm": "HS256",
+            "strict": False,
+            "revocations": "introspection",
+            "introspection_url": url,
+            "introspection_version": 1,
+            "private_api_secret": secret,
+        }
+    )
 
 
 async def _awaited(start: Callable[[Callable[[Any, Exception | None], None]], None]) -> Any:

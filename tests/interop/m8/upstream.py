@@ -3,8 +3,8 @@
     python upstream.py [--fastapi-m8 PATH] [--auth-sdk-m8 PATH]
 
 A path is a checkout, or a source distribution as it comes from PyPI; without one that is fetched and held against its
-digest. It says how many tests pass and why the others can't, by `dropin/upstream.toml`, and ends with 1 when a test fails
-that isn't in it, or one passes that is. The packages themselves must not be installed where it runs.
+digest. It says how many tests pass and why the others can't, by `dropin/upstream.toml`, and ends with 1 when a test
+fails that isn't in it, or one passes that is. The packages themselves must not be installed where it runs.
 """
 
 from __future__ import annotations
