@@ -352,6 +352,7 @@ impl Client {
         let now = inner.clock.monotonic();
         let standing = inner.hearing.standing();
         let state = standing.map(|_| inner.hearing.state());
+        let feed_is_refused = state == Some(Freshness::Refused);
         Statistics {
             keys: inner.keys.keys().keys().len(),
             key_fetches: progress.finished,
@@ -371,7 +372,12 @@ impl Client {
                 .as_ref()
                 .map_or(0, Introspector::failures),
             feed_is_current: state.map(|state| state == Freshness::Current),
-            feed_is_refused: state == Some(Freshness::Refused),
+            feed_is_refused,
+            credential_is_refused: feed_is_refused
+                || inner
+                    .introspector
+                    .as_ref()
+                    .is_some_and(Introspector::is_refused),
             staleness: inner.hearing.staleness(),
             revocations_kept: standing.map_or(0, |standing| standing.len()),
         }

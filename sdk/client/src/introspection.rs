@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -88,6 +88,8 @@ struct Inner {
     breaker: Mutex<Breaker>,
     questions: AtomicU64,
     failures: AtomicU64,
+    /// Whether the last answer was that our credential is not taken.
+    is_refused: AtomicBool,
 }
 
 impl Introspector {
@@ -100,6 +102,7 @@ impl Introspector {
             breaker: Mutex::default(),
             questions: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            is_refused: AtomicBool::new(false),
         }))
     }
 
@@ -136,6 +139,11 @@ impl Introspector {
     /// How many of them had no answer, or none that could be trusted.
     pub(crate) fn failures(&self) -> u64 {
         self.0.failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether the issuer did not take our credential when it was asked last.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.is_refused.load(Ordering::Relaxed)
     }
 }
 
@@ -248,6 +256,12 @@ impl Inner {
                 http.ask(url, &question, MOST_BYTES).await
             }
         };
+        self.is_refused.store(
+            answer
+                .as_ref()
+                .is_err_and(|error| *error == HttpError::Refused),
+            Ordering::Relaxed,
+        );
         let answer = answer.map_err(|error| {
             tracing::warn!(%error, "the issuer could not be asked about a token");
             match error {

@@ -31,8 +31,10 @@ pub struct Statistics {
     pub introspection_failures: u64,
     /// Whether the feed tells everything within a second; `None` where there is none.
     pub feed_is_current: Option<bool>,
-    /// Whether the issuer refuses our credential to the feed.
+    /// Whether the issuer does not let this service follow the event stream (401, 403).
     pub feed_is_refused: bool,
+    /// Whether the issuer does not take this service's credential, as it answered last: to the feed or to a question.
+    pub credential_is_refused: bool,
     /// How long ago everything was known that was revoked; `None` where there is no feed.
     pub staleness: Option<Duration>,
     /// How many revocations are remembered.

@@ -259,6 +259,10 @@ async fn fail_open_does_not_turn_a_mistyped_secret_into_no_revocation() {
             // The breaker, which opens on the way, does not open the door.
             assert_eq!(who(&client, &token).await, UNAVAILABLE, "{status}");
         }
+        assert_eq!(
+            client.statistics().credential_is_refused,
+            matches!(status, 401 | 403)
+        );
         client.advance(Duration::from_secs(5));
     }
     // An outage is what fail-open is for.
