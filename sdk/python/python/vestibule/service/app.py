@@ -173,7 +173,7 @@ def has_database(settings: object) -> bool:
 def builtin_checks(lifecycle: AppLifecycle) -> Sequence[HealthCheck]:
     """The checks of what a lifecycle holds."""
     checks = []
-    if lifecycle.db_engine is not None:
+    if hasattr(lifecycle.db_engine, "ping"):
         checks.append(database_check(lifecycle.db_engine))
     if hasattr(lifecycle.auth_deps, "statistics"):
         checks.append(identity_check(lifecycle.auth_deps))

@@ -25,7 +25,7 @@ def database_check(engine: Any, *, name: str = "database") -> HealthCheck:
         engine.ping()
         return HealthCheckResult(name, HealthStatus.OK)
 
-    check = ping if engine.is_async else ping_in_thread
+    check = ping if getattr(engine, "is_async", False) else ping_in_thread
     check.__name__ = name
     return check
 
