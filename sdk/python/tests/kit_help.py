@@ -22,7 +22,12 @@ PRODUCTION: dict[str, Any] = {
     "ALLOWED_HOSTS": ["items.example.com"],
     "DRAIN_SECONDS": 0,
 }
-LOCAL: dict[str, Any] = {**MINIMAL, "API_PREFIX": "/items/v1", "BACKEND_CORS_ORIGINS": [ORIGIN], "PROJECT_NAME": "items"}
+LOCAL: dict[str, Any] = {
+    **MINIMAL,
+    "API_PREFIX": "/items/v1",
+    "BACKEND_CORS_ORIGINS": [ORIGIN],
+    "PROJECT_NAME": "items",
+}
 
 
 def settings(**values: Any) -> ServiceSettings:

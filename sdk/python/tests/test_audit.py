@@ -92,7 +92,12 @@ def test_mounts_hosts_and_middlewares_are_looked_through() -> None:
     app.mount("/wrapped", GZipMiddleware(sub))
     app.router.routes.append(Mount("/plain", routes=[Route("/b", nothing, methods=["GET", "POST"])]))
     app.router.routes.append(Host("{tenant}.example.com", Router([Route("/c", nothing)])))
-    assert verdicts(app) == {"GET /wrapped/a": "open", "GET /plain/b": "open", "POST /plain/b": "open", "GET /c": "open"}
+    assert verdicts(app) == {
+        "GET /wrapped/a": "open",
+        "GET /plain/b": "open",
+        "POST /plain/b": "open",
+        "GET /c": "open",
+    }
 
 
 def test_an_app_that_cannot_be_looked_into_is_open_unless_it_is_marked(tmp_path: Path) -> None:
@@ -100,7 +105,11 @@ def test_an_app_that_cannot_be_looked_into_is_open_unless_it_is_marked(tmp_path:
     app.mount("/files", StaticFiles(directory=tmp_path))
     app.mount("/shown", public(StaticFiles(directory=tmp_path)))
     app.mount("/kept", guard("members of the proxy")(StaticFiles(directory=tmp_path)))
-    assert verdicts(app) == {"MOUNT /files/{path}": "open", "MOUNT /shown/{path}": "public", "MOUNT /kept/{path}": "guarded"}
+    assert verdicts(app) == {
+        "MOUNT /files/{path}": "open",
+        "MOUNT /shown/{path}": "public",
+        "MOUNT /kept/{path}": "guarded",
+    }
 
 
 def test_a_mark_on_a_mounted_app_counts_for_everything_in_it() -> None:

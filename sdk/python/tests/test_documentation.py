@@ -25,7 +25,9 @@ async def shown(app: FastAPI) -> list[bool]:
 @pytest.mark.parametrize("serve", [False, True])
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("environment", ["local", "development", "staging", "production"])
-async def test_documentation_is_off_in_production_unless_it_is_wanted(environment: str, strict: bool, serve: bool) -> None:
+async def test_documentation_is_off_in_production_unless_it_is_wanted(
+    environment: str, strict: bool, serve: bool
+) -> None:
     app = service(ENVIRONMENT=environment, STRICT_PRODUCTION_MODE=strict, SERVE_DOCS_IN_PRODUCTION=serve)
     gated = (environment == "production" or strict) and not serve
     assert await shown(app) == [not gated] * 3

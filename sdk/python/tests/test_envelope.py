@@ -45,7 +45,12 @@ async def broken_later() -> StreamingResponse:
 
 @router.get("/own-headers")
 async def own_headers() -> Response:
-    own = {"x-frame-options": "SAMEORIGIN", "x-content-type-options": "sniff-away", "x-request-id": "mine", "vary": "Accept"}
+    own = {
+        "x-frame-options": "SAMEORIGIN",
+        "x-content-type-options": "sniff-away",
+        "x-request-id": "mine",
+        "vary": "Accept",
+    }
     return Response("page", headers=own)
 
 
@@ -206,11 +211,18 @@ async def test_log_records_can_carry_the_request_id() -> None:
 async def test_a_wrong_host_is_refused_with_security_headers_and_counted() -> None:
     app = production(METRICS_ENABLED=True)
     async with serving(app, "items.example.com") as client:
-        for host in ("evil.example", "items.example.com.evil.example", "items.example.com@evil", "", "[::1", "a" * 9000):
+        for host in (
+            "evil.example",
+            "items.example.com.evil.example",
+            "items.example.com@evil",
+            "",
+            "[::1",
+            "a" * 9000,
+        ):
             answer = await client.get("/fine", headers={"host": host})
             assert (answer.status_code, answer.text) == (400, "Invalid host header"), host
             assert answer.headers["x-content-type-options"] == "nosniff"
-        doubled = await client.get("/fine", headers=[("host", "items.example.com"), ("host", "evil.example")])  # type: ignore[arg-type]
+        doubled = await client.get("/fine", headers=[("host", "items.example.com"), ("host", "evil.example")])
         assert doubled.status_code == 400
         for host in ("items.example.com:8443", "ITEMS.example.com"):
             assert (await client.get("/fine", headers={"host": host})).status_code == 200
@@ -227,7 +239,15 @@ async def test_probes_answer_under_any_host_since_they_are_called_by_address() -
 def test_hosts_match_whole_names_and_wildcards_only_below_a_dot() -> None:
     hosts = TrustedHosts(["api.example.com", "*.example.org"])
     good = (b"api.example.com", b"API.example.com:80", b"a.example.org", b"a.b.example.org")
-    bad = (b"example.org", b"xexample.org", b"api.example.com.", b"api.example.com:80:80", b"api.example.com/x", b"\xff", b"")
+    bad = (
+        b"example.org",
+        b"xexample.org",
+        b"api.example.com.",
+        b"api.example.com:80:80",
+        b"api.example.com/x",
+        b"\xff",
+        b"",
+    )
     for _ in range(2):  # the second time from what is remembered
         assert all(hosts.allow([host], "/") for host in good)
         assert not any(hosts.allow([host], "/") for host in bad)
@@ -263,7 +283,10 @@ async def test_caches_are_told_that_answers_depend_on_the_origin() -> None:
 
 
 def test_a_websocket_passes_untouched_and_has_a_request_id() -> None:
-    with TestClient(service(router)) as client, client.websocket_connect("/echo", headers={"x-request-id": "ws-1"}) as socket:
+    with (
+        TestClient(service(router)) as client,
+        client.websocket_connect("/echo", headers={"x-request-id": "ws-1"}) as socket,
+    ):
         socket.send_text("hello")
         assert socket.receive_text() == "hello"
     assert SAW["id"] == "ws-1"

@@ -94,7 +94,11 @@ async def test_details_need_the_credential_in_either_header() -> None:
             [check] = body["checks"]
             assert (check["name"], check["status"], check["ok"], check["meta"]) == ("it", "ok", True, {"rows": 3})
             assert check["latency_ms"] >= 0
-        for headers in ({"x-internal-token": SECRET}, {"x-internal-token": ""}, {"authorization": f"Basic {CREDENTIAL}"}):
+        for headers in (
+            {"x-internal-token": SECRET},
+            {"x-internal-token": ""},
+            {"authorization": f"Basic {CREDENTIAL}"},
+        ):
             assert (await client.get(HEALTH, headers=headers)).json() == {"status": "ok"}
 
 
@@ -113,7 +117,9 @@ async def test_without_any_credential_nobody_sees_details() -> None:
 async def test_a_credential_header_that_is_not_ascii_is_merely_wrong() -> None:
     async with serving(with_checks()) as client:
         for value in (b"\xff\xfe", "schlüssel".encode(), b"\xe9" * 5000):
-            answer = await client.get(HEALTH, headers=[(b"x-internal-token", value), (b"authorization", b"Bearer " + value)])
+            answer = await client.get(
+                HEALTH, headers=[(b"x-internal-token", value), (b"authorization", b"Bearer " + value)]
+            )
             assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
@@ -248,7 +254,7 @@ async def test_a_coroutine_that_blocks_the_loop_fails_and_is_moved_to_a_thread()
     with log_of() as records:
         for _ in range(3):
             await run.once(0.02)
-            while run._is_running():
+            while run._is_running():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
     main = threading.main_thread()
     assert [thread is main for thread in where] == [True, True, False]
@@ -266,7 +272,7 @@ async def test_a_check_that_swallows_its_cancellation_cannot_defeat_the_timeout(
         while not release.is_set():
             try:
                 await release.wait()
-            except asyncio.CancelledError:
+            except asyncio.CancelledError:  # noqa: PERF203
                 continue
         return True
 

@@ -111,7 +111,14 @@ async def test_templates_are_whole_in_mounts_prefixes_and_shared_endpoints() -> 
         app.router.routes.append(Mount("/plain", routes=[Route("/{rest:path}", bare)]))
 
     app = service(outer, METRICS_ENABLED=True, lifecycle=AppLifecycle(configure=configure))
-    paths = ("/first/inner/a", "/second/inner/b", "/tenants/t1/inner/c", "/tenants/t2/inner/d", "/tenants/t3/none", "/plain/x/y")
+    paths = (
+        "/first/inner/a",
+        "/second/inner/b",
+        "/tenants/t1/inner/c",
+        "/tenants/t2/inner/d",
+        "/tenants/t3/none",
+        "/plain/x/y",
+    )
     async with serving(app) as client:
         for path in paths:
             await client.get(path)
@@ -213,7 +220,9 @@ async def test_numbers_of_the_identity_client_are_exposed() -> None:
     assert found["items_v1_identity_keys",] == 2
     assert found["items_v1_identity_key_set_fetches_total",] == 5
     assert found["items_v1_identity_staleness_seconds",] == 0.25
-    quiet = service(router, METRICS_ENABLED=True, METRICS_GROUPS="traffic", lifecycle=AppLifecycle(auth_deps=Identity()))
+    quiet = service(
+        router, METRICS_ENABLED=True, METRICS_GROUPS="traffic", lifecycle=AppLifecycle(auth_deps=Identity())
+    )
     assert not [key for key in counted(quiet) if "identity" in key[0]]
 
 

@@ -30,7 +30,9 @@ def test_credentials_in_text_are_hidden(text: str, shown: str) -> None:
     assert redact_text(text) == shown
 
 
-@pytest.mark.parametrize("key", ["password", "DB_PASSWORD", "apiKey", "api-key", "accessKey", "X-Internal-Token", "DSN", "privateKey"])
+@pytest.mark.parametrize(
+    "key", ["password", "DB_PASSWORD", "apiKey", "api-key", "accessKey", "X-Internal-Token", "DSN", "privateKey"]
+)
 def test_keys_that_name_secrets_are_known_in_any_spelling(key: str) -> None:
     assert names_secret(key)
 
