@@ -106,6 +106,9 @@ pub(crate) fn config(options: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
     if let Some(key) = options.take::<String>("event_signing_key")? {
         config.event_key = Some(Arc::new(token::EventKey::new(&Secret::new(key))));
     }
+    if let Some(accept) = options.take("accept_unsigned_events")? {
+        config.accept_unsigned_events = accept;
+    }
     if let Some(seconds) = options.take("feed_lookback_seconds")? {
         config.feed_lookback = duration("feed_lookback_seconds", seconds)?;
     }

@@ -37,7 +37,7 @@ pub(crate) fn to_dict<'py>(
             count(statistics.introspection_failures),
         ),
         ("feed_current", statistics.feed_is_current.and_then(yes)),
-        ("credential_refused", yes(statistics.feed_is_refused)),
+        ("credential_refused", yes(statistics.credential_is_refused)),
         ("staleness_seconds", seconds(statistics.staleness)),
         ("revocations_kept", size(statistics.revocations_kept)),
     ] {

@@ -249,10 +249,13 @@ def test_fail_open_with_a_wrong_secret_is_loud_and_lets_nobody_in(
         }
         async with guarded(built, issuer, **overrides) as client:
             assert (await client.get("/", headers=bearer(issuer.token()))).status_code == 503
-            assert built[0].statistics()["introspection_failures"] == 1.0
+            assert built[0].statistics()["credential_refused"] == 1.0
 
     asyncio.run(main())
-    assert "fail_open" in caplog.text
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "PRIVATE_API_SECRET" in errors[0]
+    assert "Wrong_Secret" not in caplog.text
 
 
 def test_settings_that_cannot_work_are_told_when_guards_are_built(issuer: NetworkIssuer) -> None:

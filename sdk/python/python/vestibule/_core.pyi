@@ -68,6 +68,7 @@ class Client:
         introspection_version: int = 2,
         events_url: str | None = None,
         event_signing_key: str | None = None,
+        accept_unsigned_events: bool = False,
         feed_lookback_seconds: float | None = None,
         private_api_secret: str | None = None,
         internal_client_id: str | None = None,

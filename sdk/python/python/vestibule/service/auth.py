@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ForwardRef, get_args
+from inspect import signature
+from typing import Annotated, Any, Final, ForwardRef, get_args
 
 from fastapi import Depends
 from fastapi.routing import APIRoute, APIWebSocketRoute
@@ -114,18 +115,26 @@ def build_auth_deps(settings: Any) -> AuthDeps:
         get_current_writer=writer,
         get_current_active_admin=admin,
         get_current_active_superuser=superuser,
-        CurrentUser=Annotated[User, Depends(user)],
-        OptionalUser=Annotated[User | None, Depends(optional)],
-        CurrentReader=Annotated[User, Depends(reader)],
-        CurrentWriter=Annotated[User, Depends(writer)],
-        CurrentAdmin=Annotated[User, Depends(admin)],
-        CurrentSuperuser=Annotated[User, Depends(superuser)],
+        CurrentUser=Annotated[User, _depends(user)],
+        OptionalUser=Annotated[User | None, _depends(optional)],
+        CurrentReader=Annotated[User, _depends(reader)],
+        CurrentWriter=Annotated[User, _depends(writer)],
+        CurrentAdmin=Annotated[User, _depends(admin)],
+        CurrentSuperuser=Annotated[User, _depends(superuser)],
         client=client,
         revocations=options["revocations"],
         _token_url=token_url,
     )
     client.hold(deps)
     return deps
+
+
+# Says what holds for anything that is no generator; FastAPI would find it out anew at each request.
+_SCOPE: Final[dict[str, Any]] = {"scope": "request"} if "scope" in signature(Depends).parameters else {}
+
+
+def _depends(guard: Guard) -> Any:
+    return Depends(guard, **_SCOPE)
 
 
 def _role(role: Role | str) -> Role:

@@ -116,7 +116,22 @@ def refuse_inactive(connection: HTTPConnection) -> NoReturn:
     refuse(connection, 403, "Inactive user")
 
 
-def refuse_unavailable(connection: HTTPConnection, error: IdentityUnavailable) -> NoReturn:
-    """503: it is not the caller's fault, and worth another try."""
-    _log.warning("auth.unavailable cause=%s", error.cause)
+def refuse_unavailable(
+    connection: HTTPConnection, error: IdentityUnavailable, *, credential_refused: bool = False
+) -> NoReturn:
+    """503: it is not the caller's fault, and worth another try.
+
+    Args:
+        connection: The request.
+        error: What was missing.
+        credential_refused: The issuer answers, but not to us: a mistake in the settings, whatever the failure mode.
+    """
+    if credential_refused:
+        _log.error(
+            "auth.unavailable cause=%s: the issuer refuses this service's credential; check PRIVATE_API_SECRET and "
+            "INTERNAL_CLIENT_ID. Nobody passes meanwhile, under fail_open neither",
+            error.cause,
+        )
+    else:
+        _log.warning("auth.unavailable cause=%s", error.cause)
     refuse(connection, 503, "Identity could not be checked", {"Retry-After": str(error.retry_after)})

@@ -97,8 +97,9 @@ def client_options(settings: Any) -> dict[str, Any]:
         if get("SERVICE_TOKEN_EXCHANGE_ENABLED", False):
             options["service_token_url"] = _beside(introspection_url, "service-token")
             options["service_token_scopes"] = tuple(get("SERVICE_TOKEN_SCOPES", ()))
-        if get("EVENT_SIGNING_ENABLED", True) and not get("EVENT_SIGNING_ACCEPT_UNSIGNED", False):
+        if get("EVENT_SIGNING_ENABLED", True):
             options["event_signing_key"] = text("EVENT_SIGNING_KEY")
+            options["accept_unsigned_events"] = bool(get("EVENT_SIGNING_ACCEPT_UNSIGNED", False))
     if algorithm == "HS256":
         options["secret"] = text("ACCESS_SECRET_KEY")
     elif (uri := text("JWKS_URI")) is not None:

@@ -75,7 +75,8 @@ class Guard(SecurityBase):
         except InvalidToken as error:
             challenge.refuse_token(connection, error)
         except IdentityUnavailable as error:
-            challenge.refuse_unavailable(connection, error)
+            refused = self.client.client.statistics().get("credential_refused") == 1.0
+            challenge.refuse_unavailable(connection, error, credential_refused=refused)
         if not user.is_active:
             challenge.refuse_inactive(connection)
         if self._required_rank and user.role.rank < self._required_rank:
