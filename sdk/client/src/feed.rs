@@ -259,6 +259,10 @@ impl Reader {
                 Ok(_) => return Trouble::Ended,
                 Err(_) => return Trouble::Silent,
             };
+            if Instant::now() > until {
+                // This process was stopped for a while. What waits in the connection since then says nothing of now.
+                return Trouble::Silent;
+            }
             let mut bytes = piece.as_ref();
             loop {
                 match parser.next(&mut bytes) {

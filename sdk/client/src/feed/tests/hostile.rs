@@ -1,5 +1,7 @@
 //! What is forged, silent, endless, or no stream at all.
 
+use std::io::Write as _;
+
 use super::*;
 
 fn signed(payload: &Value, key: &str) -> Value {
@@ -239,5 +241,29 @@ async fn random_bytes_do_no_harm() {
     }
     let mut heard = world.listens().await;
     heard.send(&(opened() + PING)).await;
+    world.until_current().await;
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_for_a_while_does_not_take_old_heartbeats_for_new_ones() {
+    let world = World::new().await;
+    let mut heard = world.listens().await;
+    heard.send(&(opened() + PING)).await;
+    world.until_current().await;
+    let mut stream = heard.stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let issuer = std::thread::spawn(move || {
+        for _ in 0..8 {
+            stream.write_all(PING.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        stream
+    });
+    // Nothing runs here, the feed included.
+    let stream = issuer.join().unwrap();
+    world.until_state(FeedState::Trouble(Trouble::Silent)).await;
+    assert!(!world.feed.is_current());
+    drop(stream);
+    world.listens().await.send(PING).await;
     world.until_current().await;
 }
