@@ -1,5 +1,6 @@
 //! The SDKs' feed against the server: whatever ends a token here is known there, and no break between the two loses it.
 
+mod agreement;
 mod breaks;
 mod fixture;
 
