@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use token::MAXIMUM_TOKEN_BYTES;
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 use url::Url;
 
 use crate::{
@@ -34,6 +34,9 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// For how long revocations are remembered at least, and how many of them at most (some 20 MB).
 const LEAST_RETENTION: Duration = Duration::from_hours(2);
 const MOST_REVOCATIONS: usize = 200_000;
+
+/// How long after the start callers wait for the feed rather than be turned away.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// What can be said of a token at once.
 #[derive(Debug, Clone)]
@@ -107,7 +110,9 @@ enum Hearing {
     Asking,
     Feed {
         standing: Arc<Standing>,
-        feed: Feed,
+        feed: Arc<Feed>,
+        /// Whether the feed had its time to become current after the start.
+        has_settled: watch::Receiver<bool>,
     },
     ByHand {
         standing: Arc<Standing>,
@@ -138,8 +143,18 @@ impl Hearing {
             on_gap: Some(Arc::new(move || keys.refresh())),
             ..FeedConfig::new(url, clock.clone())
         };
-        let feed = Feed::spawn(config, http.clone(), standing.clone(), handle);
-        Self::Feed { standing, feed }
+        let feed = Arc::new(Feed::spawn(config, http.clone(), standing.clone(), handle));
+        let (sender, has_settled) = watch::channel(false);
+        let settling = feed.clone();
+        handle.spawn(async move {
+            let _ = tokio::time::timeout(SETTLING, settling.until_current()).await;
+            sender.send_replace(true);
+        });
+        Self::Feed {
+            standing,
+            feed,
+            has_settled,
+        }
     }
 
     const fn standing(&self) -> Option<&Arc<Standing>> {
@@ -147,6 +162,18 @@ impl Hearing {
             Self::Nothing | Self::Asking => None,
             Self::Feed { standing, .. } | Self::ByHand { standing, .. } => Some(standing),
         }
+    }
+
+    /// Waits for a feed that has only just been started; gives whether it was worth the wait.
+    async fn settle(&self) -> bool {
+        let Self::Feed { has_settled, .. } = self else {
+            return false;
+        };
+        let is_starting = !*has_settled.borrow();
+        if is_starting {
+            let _ = has_settled.clone().wait_for(|settled| *settled).await;
+        }
+        is_starting
     }
 
     fn state(&self) -> Freshness {
@@ -265,6 +292,9 @@ impl Client {
     /// The same for tokens that were seen before; `None` for one that would have to be verified. It takes a microsecond or
     /// two, while verifying takes some fifty.
     pub fn peek(&self, token: &str, policy: Option<StalePolicy>) -> Option<Check> {
+        if token.len() > MAXIMUM_TOKEN_BYTES {
+            return Some(Check::Refused(Refusal::Invalid));
+        }
         let identity = self.0.remembered(&token_digest(token))?;
         Some(match identity {
             Ok(identity) => self.0.say(identity, policy),
@@ -282,7 +312,11 @@ impl Client {
     ) -> Result<Arc<Identity>, CheckError> {
         let inner = &self.0;
         let identity = inner.identify_waiting(token).await?;
-        let decision = match inner.decide(&identity, policy, None) {
+        let mut decision = inner.decide(&identity, policy, None);
+        if decision == Decision::Unavailable && inner.hearing.settle().await {
+            decision = inner.decide(&identity, policy, None);
+        }
+        let decision = match decision {
             Decision::Ask => {
                 let outcome = inner.ask_about(&identity).await;
                 inner.decide(&identity, policy, Some(outcome))
@@ -510,7 +544,7 @@ impl Inner {
             }
             Outcome::Active => identity
                 .marks
-                .set_active_until(asked_at + self.introspection_kept),
+                .set_active_until(asked_at.saturating_add(self.introspection_kept)),
             Outcome::Inactive => identity
                 .marks
                 .set_inactive_until(self.clock.monotonic() + INACTIVE_KEPT),

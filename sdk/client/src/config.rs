@@ -22,7 +22,8 @@ pub struct Config {
     pub stale_policy: StalePolicy,
     /// What happens when an introspection was needed and could not be made. Default: fail closed.
     pub failure_mode: FailureMode,
-    /// Where to ask whether a token is active (`…/private/v1/jti-status`).
+    /// Where to ask whether a token is active (`…/private/v1/jti-status`). A feed needs it for tokens that are older than what
+    /// it was told of, and while it is stale.
     pub introspection_url: Option<Url>,
     /// How to ask.
     pub introspection_version: IntrospectionVersion,
@@ -132,6 +133,10 @@ impl Config {
         ] {
             url.as_ref().map_or(Ok(()), |url| check_url(what, url))?;
         }
+        let is_used = self.revocation != RevocationSource::Off || self.introspection_url.is_some();
+        if let Some(credential) = self.credential.as_ref().filter(|_| is_used) {
+            credential.check()?;
+        }
         let (needed, what) = match self.revocation {
             RevocationSource::Off | RevocationSource::ByHand => return Ok(()),
             RevocationSource::Feed => (&self.events_url, "events_url"),
@@ -140,11 +145,10 @@ impl Config {
         if needed.is_none() {
             return Err(ConfigError::Missing(what));
         }
-        let credential = self
-            .credential
-            .as_ref()
-            .ok_or(ConfigError::Missing("credential"))?;
-        credential.check()
+        if self.credential.is_none() {
+            return Err(ConfigError::Missing("credential"));
+        }
+        Ok(())
     }
 }
 

@@ -218,7 +218,7 @@ impl Authority {
         let request = with_client(transport.bounded(reqwest::Method::POST, url), id, secret)?;
         let answer = http::read(http::with_json(request, &body)?, ANSWER_BYTES).await?;
         let issued: Issued = match answer.status {
-            200..=299 => serde_json::from_slice(&answer.body).map_err(|_| HttpError::Broken)?,
+            200..=299 => serde_json::from_slice(&answer.body).map_err(|_| HttpError::Malformed)?,
             401 | 403 => return Err(HttpError::Refused),
             status => return Err(HttpError::Status(status)),
         };
@@ -242,7 +242,7 @@ fn with_client(
 }
 
 fn sensitive(secret: &SecretString) -> Result<HeaderValue, HttpError> {
-    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| HttpError::Broken)?;
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| HttpError::Malformed)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -48,9 +48,12 @@ pub enum HttpError {
     /// Another status than expected.
     #[error("the issuer answered with status {0}")]
     Status(u16),
-    /// An answer that is not what was asked for, or that broke off.
-    #[error("the issuer's answer cannot be read")]
+    /// An answer that broke off.
+    #[error("the issuer's answer broke off")]
     Broken,
+    /// An answer that is not what was asked for, or a question that cannot be sent.
+    #[error("the issuer's answer is not what was asked for")]
+    Malformed,
 }
 
 /// A whole answer.
@@ -93,7 +96,12 @@ impl Http {
 
     /// Gets what is public, at most `limit` bytes of it. Whatever the status is, it is an answer.
     pub async fn get(&self, url: &Url, limit: usize) -> Result<Answer, HttpError> {
-        let request = || self.transport.bounded(Method::GET, url);
+        // A new key must not hide behind a cache on the way.
+        let request = || {
+            self.transport
+                .bounded(Method::GET, url)
+                .header(header::CACHE_CONTROL, "no-cache")
+        };
         match read(request(), limit).await {
             Err(HttpError::Unreachable) => read(request(), limit).await,
             outcome => outcome,
@@ -266,7 +274,7 @@ pub(crate) fn with_json(
     request: RequestBuilder,
     body: &impl Serialize,
 ) -> Result<RequestBuilder, HttpError> {
-    let body = serde_json::to_vec(body).map_err(|_| HttpError::Broken)?;
+    let body = serde_json::to_vec(body).map_err(|_| HttpError::Malformed)?;
     Ok(request
         .header(header::CONTENT_TYPE, "application/json")
         .body(body))
@@ -307,6 +315,8 @@ async fn collect(mut response: Response, limit: usize) -> Result<Answer, HttpErr
 fn reason(error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
         HttpError::Timeout
+    } else if error.is_builder() {
+        HttpError::Malformed
     } else if error.is_connect() || error.is_request() {
         HttpError::Unreachable
     } else {

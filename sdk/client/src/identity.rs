@@ -82,6 +82,9 @@ impl Marks {
         self.inactive_until
             .store(milliseconds(until), Ordering::Release);
         self.active_until.store(0, Ordering::Release);
+        // What was said before counts no longer.
+        self.asked_at.store(NEVER, Ordering::Release);
+        self.good_at.store(NEVER, Ordering::Release);
     }
 }
 

@@ -269,7 +269,9 @@ impl Inner {
                     Outcome::Unreachable
                 }
                 HttpError::Status(status) => by_status(status),
-                HttpError::TooLarge | HttpError::Refused => Outcome::Untrustworthy,
+                HttpError::TooLarge | HttpError::Refused | HttpError::Malformed => {
+                    Outcome::Untrustworthy
+                }
             }
         })?;
         if answer.status != 200 {
@@ -351,14 +353,14 @@ impl Breaker {
             return Some(*outcome);
         }
         // This one goes through. Should it never come back, another follows after a pause.
-        *until = now + pause;
+        *until = now.saturating_add(pause);
         None
     }
 
     fn failed(&mut self, outcome: Outcome, now: Duration, most: u32, pause: Duration) {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= most.max(1) {
-            self.open = Some((outcome, now + pause));
+            self.open = Some((outcome, now.saturating_add(pause)));
         }
     }
 }

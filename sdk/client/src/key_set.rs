@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait after a failed fetch, when nobody asks for another.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// The longest time that a set is used without a look at the present one.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+
 /// Why a key set was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
@@ -154,7 +157,7 @@ impl KeyCache {
             fetch: Arc::new(fetch),
             shared: shared.clone(),
             progress: sender,
-            lifetime: lifetime.max(PAUSE),
+            lifetime: lifetime.clamp(PAUSE, LONGEST_LIFETIME),
             clock,
         };
         let keeper = handle.spawn(keeper.run()).abort_handle();
@@ -195,11 +198,15 @@ impl KeyCache {
     pub(crate) fn waiting(&self) -> Option<Waiting<'_>> {
         let following = self.following.as_ref()?;
         let progress = following.progress.clone();
-        let arrived = progress.borrow().started;
+        let (arrived, looked) = {
+            let now = progress.borrow();
+            (now.started, now.finished)
+        };
         Some(Waiting {
             shared: &self.shared,
             progress,
             arrived,
+            looked,
         })
     }
 }
@@ -208,7 +215,10 @@ impl KeyCache {
 pub(crate) struct Waiting<'a> {
     shared: &'a Shared,
     progress: watch::Receiver<Progress>,
+    /// The fetch that had begun last when the waiting began.
     arrived: u64,
+    /// The fetch whose keys were looked at.
+    looked: u64,
 }
 
 impl Waiting<'_> {
@@ -218,13 +228,21 @@ impl Waiting<'_> {
     /// # Errors
     /// That fetch failed: whether there is such a key cannot be known now.
     pub(crate) async fn next(&mut self) -> Result<bool, KeySetError> {
-        let seen = self.progress.borrow_and_update().finished;
-        self.shared.wanted.notify_one();
+        let is_idle = {
+            let now = self.progress.borrow();
+            now.finished == self.looked && now.started == now.finished
+        };
+        // Where one has ended since, or is under way, there may be no need for another.
+        if is_idle {
+            self.shared.wanted.notify_one();
+        }
+        let looked = self.looked;
         let ended = self
             .progress
-            .wait_for(|progress| progress.finished != seen)
+            .wait_for(|progress| progress.finished != looked)
             .await;
         let progress = ended.map_err(|_| KeySetError::Stopped)?;
+        self.looked = progress.finished;
         match &progress.failure {
             None => Ok(progress.finished > self.arrived),
             Some(error) => Err(error.clone()),

@@ -328,3 +328,33 @@ async fn before_the_stream_stands_the_issuer_is_asked() {
     );
     assert_eq!(scene.questions(), 1);
 }
+
+#[tokio::test]
+async fn whoever_comes_with_the_start_waits_a_moment_for_the_feed_rather_than_be_turned_away() {
+    let mut scene = Scene::connecting().await;
+    let token = aged(&scene, "one", 100);
+    let early = tokio::spawn({
+        let (client, token) = (scene.client.clone(), token.clone());
+        async move {
+            client
+                .check_async(&token, Some(StalePolicy::FailClosed))
+                .await
+                .map(|_| ())
+        }
+    });
+    scene.opens(3600).await;
+    assert_eq!(early.await.expect("no panic"), Ok(()));
+    assert_eq!(scene.questions(), 0);
+}
+
+#[tokio::test]
+async fn a_feed_that_does_not_come_turns_callers_away_before_long() {
+    let scene = Scene::connecting().await;
+    let token = aged(&scene, "one", 100);
+    for _ in 0..2 {
+        assert_eq!(
+            scene.who(&token, Some(StalePolicy::FailClosed)).await,
+            UNAVAILABLE
+        );
+    }
+}

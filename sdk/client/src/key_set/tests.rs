@@ -205,6 +205,33 @@ async fn keys_that_are_gone_from_the_set_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_came_between_the_look_and_the_wait_are_not_waited_for() {
+    let script = Script::new([Ok(key())]);
+    let cache = cache(&script);
+    let mut waiting = cache.waiting().expect("not fixed");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let began = tokio::time::Instant::now();
+    assert!(waiting.next().await.is_ok());
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(script.calls(), 1, "nobody needs another fetch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_without_end_is_none() {
+    let script = Script::new([Ok(key())]);
+    let cache = KeyCache::following(
+        script.clone(),
+        Duration::MAX,
+        Clock::system(),
+        &Handle::current(),
+    );
+    tokio::time::sleep(Duration::from_hours(24)).await;
+    assert_eq!(script.calls(), 2);
+    drop(cache);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_keys_again_change_nothing() {
     let script = Script::new([Ok(key())]);
     let cache = cache(&script);
