@@ -63,6 +63,7 @@ def test_sound_settings_raise_no_finding() -> None:
         ({"ACCESS_REVOCATION_FAILURE_MODE": "fail_open"}, "ACCESS_REVOCATION_FAILURE_MODE", "warning", "fatal"),
         ({"STALE_FEED_POLICY": "fail_open"}, "STALE_FEED_POLICY", "warning", "fatal"),
         ({"PRIVATE_API_SECRET": "short"}, "PRIVATE_API_SECRET", "warning", "warning"),
+        ({"API_KEY_INTROSPECTION_ENABLED": True}, "API_KEY_INTROSPECTION_ENABLED", "warning", "warning"),
         ({"METRICS_ENABLED": True}, "METRICS_SCRAPE_CREDENTIAL", "warning", "warning"),
         ({"REFRESH_SECRET_KEY": "anything"}, "REFRESH_SECRET_KEY", "warning", "warning"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -124,11 +123,6 @@ class TestCredentials:
     def test_credentials_for_looking_differ_from_the_services_own(self, name: str) -> None:
         values = {**MINIMAL, name: MINIMAL["PRIVATE_API_SECRET"]}
         assert set(problems(**values)) == {name}
-
-    def test_api_keys_need_somebody_to_ask(self) -> None:
-        values: dict[str, Any] = {"JWKS_URI": "https://id.example.com/keys", "TOKEN_ISSUER": "x", "TOKEN_AUDIENCE": "y"}
-        told = problems(**values, TOKEN_MODE="stateless", API_KEY_INTROSPECTION_ENABLED=True)
-        assert set(told) == {"API_KEY_INTROSPECTION_URL", "PRIVATE_API_SECRET"}
 
     @pytest.mark.parametrize("name", ["PRIVATE_API_SECRET", "DB_PASSWORD"])
     def test_placeholders_of_samples_do_on_a_developers_machine_only(self, name: str) -> None:
@@ -289,6 +283,7 @@ def test_the_usual_file_of_a_service_for_fastapi_m8_is_read(changes: dict[str, s
         "REDIS_SSL": "false",
         "METRICS_ENABLED": "false",
         "CONTRACT_RANGE": ">=1.0.0 <2.0.0",
+        "SENTRY_DSN": "https://0123456789abcdef@o1.ingest.sentry.io/1",
         "SERVICE_TOKEN_SCOPES": '["introspection","event-stream","api-key-introspection"]',
         **changes,
     }

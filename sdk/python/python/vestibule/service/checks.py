@@ -231,6 +231,9 @@ def _operation(view: _View) -> Iterator[Finding]:
     if view.production and view.get("METRICS_ENABLED") and view.get("METRICS_SCRAPE_CREDENTIAL", "none") is None:
         text = "is not set: everybody who reaches the service can read its metrics."
         yield warning("METRICS_SCRAPE_CREDENTIAL", text, "Set it, or keep /metrics from the outside.")
+    if view.get("API_KEY_INTROSPECTION_ENABLED"):
+        text = "is on, but guards take access tokens only: nobody is let in by an API key."
+        yield warning("API_KEY_INTROSPECTION_ENABLED", text, "Leave it out.")
     if view.issuer and hasattr(view.settings, "loading_findings"):
         text = "is issuer, but services built with this kit trust one; the issuer itself is `vestibule serve`."
         yield warning("AUTH_SERVICE_ROLE", text, "Leave it out.")

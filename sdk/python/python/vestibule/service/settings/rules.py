@@ -148,14 +148,6 @@ def _credentials(settings: ComputedFields) -> _Found:
     if settings.INTERNAL_CLIENT_ID and not settings.PRIVATE_API_SECRET and not settings.is_stateful:
         text = "is missing: INTERNAL_CLIENT_ID names the service, this proves it."
         yield fatal("PRIVATE_API_SECRET", text, "Set it, or remove INTERNAL_CLIENT_ID."), ("INTERNAL_CLIENT_ID",)
-    if settings.API_KEY_INTROSPECTION_ENABLED:
-        if not settings.API_KEY_INTROSPECTION_URL and not settings.INTROSPECTION_URL:
-            text = "is missing, and there is no INTROSPECTION_URL beside which it could stand."
-            remedy = "Set ISSUER_URL, or API_KEY_INTROSPECTION_ENABLED=false."
-            yield fatal("API_KEY_INTROSPECTION_URL", text, remedy), ("ISSUER_URL", "INTROSPECTION_URL")
-        if not settings.PRIVATE_API_SECRET and not settings.is_stateful and not settings.INTERNAL_CLIENT_ID:
-            text = "is missing: the issuer answers about API keys to those only who show it."
-            yield fatal("PRIVATE_API_SECRET", text, "Set it, or API_KEY_INTROSPECTION_ENABLED=false."), ()
     shared = _value(settings.PRIVATE_API_SECRET)
     for name in ("HEALTH_DETAIL_CREDENTIAL", "METRICS_SCRAPE_CREDENTIAL"):
         if shared and _value(getattr(settings, name)) == shared:

@@ -15,7 +15,6 @@ from vestibule.service.settings.values import (
     PathPrefix,
     Text,
     TextList,
-    Url,
     one_of,
 )
 
@@ -160,7 +159,7 @@ class OperationFields(BaseModel):
         ),
     )
     TABLES_PREFIX: Text = Field(default="app", description="What the names of the app's tables begin with.")
-    SENTRY_DSN: Url | None = Field(default=None, description="For the app's own use. Not used by the kit.")
+    SENTRY_DSN: Text | None = Field(default=None, description="For the app's own use. Not used by the kit.")
     SECRET_KEY: SecretStr | None = Field(default=None, description="For the app's own use. Not used by the kit.")
     SMTP_HOST: Host | None = Field(default=None, description="For the app's own use: a mail server.")
     SMTP_PORT: int = Field(default=587, ge=1, le=65_535, description="For the app's own use: its port.")

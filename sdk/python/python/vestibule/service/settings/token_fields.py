@@ -117,6 +117,9 @@ class RevocationFields(BaseModel):
     INTROSPECTION_URL: Url | None = Field(
         default=None, description="Where the issuer is asked about a token. From `ISSUER_URL`. Stateful only."
     )
+    EVENTS_URL: Url | None = Field(
+        default=None, description="Where the issuer's event stream is. Left out, it stands beside `INTROSPECTION_URL`."
+    )
     PRIVATE_API_SECRET: SecretStr | None = Field(
         default=None, description="What the service shows the issuer on its private API. Stateful only."
     )
@@ -130,7 +133,7 @@ class RevocationFields(BaseModel):
         default=["introspection", "event-stream"], description="What those service tokens are asked for."
     )
     SERVICE_TOKEN_REFRESH_LEEWAY_SECONDS: int = Field(
-        default=30, ge=0, le=3600, description="How long before its end a service token is renewed, in seconds."
+        default=30, ge=0, le=3600, description="Accepted and not used: it is renewed in time."
     )
     ACCESS_REVOCATION_FAILURE_MODE: FailureMode = Field(
         default="fail_closed",
@@ -143,10 +146,10 @@ class RevocationFields(BaseModel):
         description="With `REVOCATION_SOURCE=introspection`: seconds a good answer is kept. 0 asks always.",
     )
     EVENT_STREAM_CONNECT_TIMEOUT: float = Field(
-        default=5.0, gt=0, le=300, description="Seconds to wait for a connection to the event stream."
+        default=5.0, gt=0, le=300, description="Accepted and not used: the client's own limits hold."
     )
     EVENT_STREAM_READ_TIMEOUT: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds of silence after which the event stream counts as broken off."
+        default=60.0, gt=0, le=3600, description="Accepted and not used: the client's own limits hold."
     )
     EVENT_SIGNING_ENABLED: bool = Field(default=True, description="Checks the signature of events when a key is set.")
     EVENT_SIGNING_KEY: SecretStr | None = Field(
@@ -162,7 +165,10 @@ class RevocationFields(BaseModel):
 
 
 class ApiKeyFields(BaseModel):
-    """API keys of people"""
+    """API keys of people
+
+    Accepted so that files can be shared, and not used: guards take access tokens only.
+    """
 
     API_KEY_INTROSPECTION_ENABLED: bool = Field(default=False, description="Asks the issuer about API keys.")
     API_KEY_INTROSPECTION_URL: Url | None = Field(
