@@ -63,8 +63,8 @@ The first that has one wins:
   are a problem when they can only be a slip: like a setting that is not set itself but for one letter (in a long name
   two) or for punctuation. Others are told in a warning. In the environment, slips are told in a warning, and everything
   else is nobody's business.
-- **Every problem is told at once**: of single settings, between them, and of the sources, in one `ServiceSettingsError`.
-  It never holds the value of a secret, and neither does `repr(settings)`.
+- **Every problem is told at once**: of single settings, between them, and of the sources, in one
+  `ServiceSettingsError`. It never holds the value of a secret, and neither does `repr(settings)`.
 - **Nothing is asked for that the mode does not need.** Consumers need no secret of the issuer, and a database is
   optional.
 
