@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
-import sniffio
 from pydantic import BaseModel, computed_field, field_serializer
 from vestibule.service.check_runs import CheckRun
 from vestibule.service.health import HealthCheck, HealthStatus
@@ -73,7 +73,9 @@ async def run_check(check: Any, timeout: float = DEFAULT_TIMEOUT) -> HealthCheck
 
 
 async def _ask(run: CheckRun, check: Any, timeout: float) -> HealthCheckResult:
-    if sniffio.current_async_library() != "asyncio":
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return await _ask_simply(run.name, check, timeout)
     await run.once(timeout)
     if run.error is not None:

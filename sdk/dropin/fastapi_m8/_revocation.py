@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import sniffio
 from vestibule import _core
 from vestibule.service.client import SharedClient
 
@@ -72,9 +71,10 @@ def _shared_client(url: str, secret: str) -> SharedClient:
 
 async def _awaited(start: Callable[[Callable[[Any, Exception | None], None]], None]) -> Any:
     """Awaits what another thread answers."""
-    if sniffio.current_async_library() != "asyncio":
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
         return await _awaited_by_trio(start)
-    loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
 
     def settle(value: Any, error: Exception | None) -> None:

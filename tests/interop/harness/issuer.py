@@ -19,7 +19,7 @@ import httpx
 
 from .process import Process, environment, free_port, wait_until
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("VESTIBULE_BINARY", ROOT / "target/debug/vestibule"))
 
 AUDIENCE = "m8-services"
