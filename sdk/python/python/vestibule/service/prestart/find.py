@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,6 +196,6 @@ def _of_sqlalchemy(value: Any) -> AnyEngine | None:
 
 
 def _address(url: Any) -> DatabaseAddress:
-    kinds: Iterable[tuple[str, Kind]] = (("postgresql", "Postgres"), ("mysql", "Mysql"), ("mariadb", "Mariadb"))
-    kind: Kind = next((kind for name, kind in kinds if url.get_backend_name() == name), "Sqlite")
+    kinds: dict[str, Kind] = {"postgresql": "Postgres", "mysql": "Mysql", "mariadb": "Mariadb"}
+    kind = kinds.get(url.get_backend_name(), "Sqlite")
     return DatabaseAddress(kind, url.host, url.port, url.database or ":memory:", url.username, url.password)

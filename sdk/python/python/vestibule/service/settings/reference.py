@@ -72,7 +72,7 @@ At start-up `create_app` looks at the settings once more, with an eye to product
 service from starting, what is doubtful is logged. With `STRICT_PRODUCTION_MODE` most doubts are dangers.
 """
 
-_KINDS = {
+_KINDS: dict[object, str] = {
     values.parse_url: "URL",
     values.parse_base_url: "URL",
     values.parse_host: "host",
