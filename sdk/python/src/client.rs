@@ -1,7 +1,6 @@
 //! `Client`: the Rust client on a thread of its own, for one process and one configuration.
 
 use std::{
-    process,
     sync::{Arc, OnceLock, mpsc},
     time::Duration,
 };
@@ -20,7 +19,9 @@ use crate::{
     background::Background,
     claims,
     errors::{configuration, failed, refused},
-    options, statistics,
+    options,
+    process::generation,
+    statistics,
     values::token_text,
 };
 
@@ -50,7 +51,7 @@ impl Client {
         Ok(Self {
             config: options::config(options)?,
             make_user: Arc::new(make_user),
-            process: process::id(),
+            process: generation(),
             running: OnceLock::new(),
         })
     }
@@ -185,7 +186,7 @@ impl Client {
 
     /// Ends the thread and waits for it. What is still asked for is answered with `IdentityUnavailable`.
     fn close(&self, py: Python<'_>) {
-        if self.process == process::id()
+        if self.process == generation()
             && let Some(running) = self.running.get()
         {
             py.detach(|| running.background.stop());
@@ -195,7 +196,7 @@ impl Client {
 
 impl Client {
     fn running(&self) -> PyResult<&Running> {
-        if self.process != process::id() {
+        if self.process != generation() {
             return Err(PyRuntimeError::new_err(
                 "this client belongs to the process that forked; make a new one",
             ));
@@ -213,7 +214,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         match self.running.take() {
-            Some(running) if self.process != process::id() => std::mem::forget(running),
+            Some(running) if self.process != generation() => std::mem::forget(running),
             Some(running) => running.background.stop_soon(),
             None => {}
         }

@@ -6,6 +6,7 @@ mod client;
 mod errors;
 mod keys;
 mod options;
+mod process;
 mod statistics;
 mod values;
 
@@ -13,6 +14,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
     /// The version of the distribution.
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -23,4 +26,9 @@ mod _core {
         client::Client,
         keys::{EventKey, Keys, SigningKey, verify_signature},
     };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::process::watch_forks(module)
+    }
 }

@@ -164,6 +164,7 @@ fn credential(options: &mut Options<'_>) -> PyResult<Option<Credential>> {
     let id: Option<String> = options.take("internal_client_id")?;
     let url = options.url("service_token_url")?;
     let scopes: Option<Vec<String>> = options.take("service_token_scopes")?;
+    let renew_early = options.take("service_token_renew_early_seconds")?;
     let Some(secret) = secret.map(Secret::new) else {
         return Ok(None);
     };
@@ -173,7 +174,10 @@ fn credential(options: &mut Options<'_>) -> PyResult<Option<Credential>> {
             secret,
             url,
             scopes: scopes.unwrap_or_default(),
-            renew_early: Duration::from_secs(30),
+            renew_early: duration(
+                "service_token_renew_early_seconds",
+                renew_early.unwrap_or(30.0),
+            )?,
         },
         (Some(id), None) => Credential::Client { id, secret },
         (None, _) => Credential::Secret(secret),

@@ -74,6 +74,7 @@ class Client:
         internal_client_id: str | None = None,
         service_token_url: str | None = None,
         service_token_scopes: Sequence[str] | None = None,
+        service_token_renew_early_seconds: float = 30.0,
         uuid_subject: bool = True,
         raw_claims: bool = False,
         identities: int | None = None,

@@ -97,6 +97,7 @@ def client_options(settings: Any) -> dict[str, Any]:
         if get("SERVICE_TOKEN_EXCHANGE_ENABLED", False):
             options["service_token_url"] = _beside(introspection_url, "service-token")
             options["service_token_scopes"] = tuple(get("SERVICE_TOKEN_SCOPES", ()))
+            options["service_token_renew_early_seconds"] = float(get("SERVICE_TOKEN_REFRESH_LEEWAY_SECONDS", 30))
         if get("EVENT_SIGNING_ENABLED", True):
             options["event_signing_key"] = text("EVENT_SIGNING_KEY")
             options["accept_unsigned_events"] = bool(get("EVENT_SIGNING_ACCEPT_UNSIGNED", False))
