@@ -104,7 +104,10 @@ async def test_the_traceback_of_an_unhandled_error_is_logged_once_with_the_reque
 async def test_an_error_after_the_answer_began_closes_the_connection_and_is_counted() -> None:
     app = service(router, METRICS_ENABLED=True)
     async with serving(app) as client:
-        with log_of() as records, pytest.raises(ValueError, match="after the start"):
+        with (
+            log_of() as records,
+            pytest.raises(Exception, match=r"after the start|sub-exception"),
+        ):  # grouped by some Starlettes
             await client.get("/broken-later")
         metrics = (await client.get("/metrics")).text
     assert 'items_v1_http_responses_broken_total{endpoint="/broken-later",method="GET"} 1.0' in metrics

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from vestibule.errors import ConfigurationError
@@ -26,7 +27,7 @@ from vestibule.service.lifespan import AppLifecycle, Lifespan, ready_lifespan, s
 from vestibule.service.metrics import Metrics, metric_groups, metric_prefix
 from vestibule.service.options import AppOptions
 from vestibule.service.probes import Probes, add_metrics, probe_paths
-from vestibule.service.routes import contexts, threaded
+from vestibule.service.routes import contexts, put_last, threaded
 from vestibule.service.state import ServiceState
 
 logger = logging.getLogger("vestibule.service")
@@ -101,6 +102,7 @@ def create_app(
         app.state.metrics = metrics
         add_metrics(app, metrics, options.scrape_credential)
         metrics.watch(app)
+    own = list(app.router.routes)
     app.include_router(router)
     headers = security_headers(settings, options)
     hosts = TrustedHosts(options.hosts, probe_paths(options)) if options.hosts else None
@@ -116,7 +118,9 @@ def create_app(
     inner = app.router.lifespan_context
     if metrics is not None and metrics.shared:
         inner = _refreshing(inner, metrics)
-    app.router.lifespan_context = ready_lifespan(inner, state, drain_seconds=options.drain_seconds)
+    inner = ready_lifespan(inner, state, drain_seconds=options.drain_seconds)
+    app.router.lifespan_context = _ordering(inner, own)
+    put_last(app.router, own)
     for id_ in duplicate_operations(app):
         logger.warning("several routes have the operation id %s: generated clients will have only one of them", id_)
     logger.info("%s %s, environment %s, prefix %r", options.title, options.version, options.environment, options.prefix)
@@ -204,6 +208,18 @@ def _metrics(options: AppOptions, lifecycle: AppLifecycle) -> Metrics | None:
         groups=metric_groups(options.metric_groups),
         identity=getattr(lifecycle.auth_deps, "statistics", None),
     )
+
+
+def _ordering(inner: Lifespan, own: Sequence[BaseRoute]) -> Lifespan:
+    """Routes may have been added since the app was made; the order is settled when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        put_last(app.router, own)
+        async with inner(app) as given:
+            yield given
+
+    return lifespan
 
 
 def _refreshing(inner: Lifespan, metrics: Metrics) -> Lifespan:

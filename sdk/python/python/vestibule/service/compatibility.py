@@ -21,7 +21,7 @@ class Tested(NamedTuple):
 
 TESTED: Final[Mapping[str, Tested]] = {
     "fastapi": Tested((0, 115), (0, 165), (1,)),
-    "starlette": Tested((0, 40), (1, 10), (2,)),
+    "starlette": Tested((0, 38), (1, 10), (2,)),
     "pydantic": Tested((2, 9), (2, 14), (3,)),
 }
 
