@@ -1,15 +1,12 @@
 """What this service can be told: the kit's settings and one of its own."""
 
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
 
 from vestibule.service import ServiceSettings
 
 
 class Settings(ServiceSettings):
     """Read from the environment, from `<NAME>_FILE` for secrets, and from `.env`."""
-
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8")
 
     ITEMS_PER_ACCOUNT: int = Field(default=1_000, ge=1, description="How many items one account may keep.")
 

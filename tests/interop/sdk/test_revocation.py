@@ -83,6 +83,17 @@ def test_a_changed_password_ends_the_other_sessions(issuer: Issuer, service: Ser
     assert service.status(issuer.refresh(desk)) == 200
 
 
+@pytest.mark.slow
+def test_a_refresh_ends_the_token_before_it_after_half_a_minute(issuer: Issuer, service: Service) -> None:
+    held = issuer.sign_in()
+    assert service.status(held) == 200
+    renewed = issuer.refresh(held)
+    # Requests in flight still carry it.
+    assert service.status(held) == 200
+    wait_until("the service refuses", lambda: service.status(held) == 401, 45)
+    assert service.status(renewed) == 200
+
+
 def test_sessions_ended_by_a_superuser(issuer: Issuer, service: Service) -> None:
     person = issuer.person()
     held = issuer.login(person)
