@@ -28,6 +28,14 @@ const WHEEL_SOURCES: [&str; 10] = [
     "sdk/python/src",
 ];
 
+/// What the drop-in is made of.
+const DROPIN_SOURCES: [&str; 4] = [
+    "sdk/dropin/README.md",
+    "sdk/dropin/auth_sdk_m8",
+    "sdk/dropin/fastapi_m8",
+    "sdk/dropin/pyproject.toml",
+];
+
 /// Builds the release wheel, unless the one that lies there was made of the same sources.
 pub(crate) fn build_wheel() -> Result<()> {
     let newest = "import sys; print(sys.version_info >= (3, 11))";
@@ -49,21 +57,14 @@ pub(crate) fn wheel() -> Result<PathBuf> {
     let folder = system::cache("wheels");
     let marker = folder.join("sources");
     let sources = digest(&WHEEL_SOURCES)?;
-    let existing = || -> Option<PathBuf> {
-        let mut wheels = std::fs::read_dir(&folder).ok()?.flatten();
-        wheels.find_map(|entry| {
-            let path = entry.path();
-            path.extension()?.eq("whl").then_some(path)
-        })
-    };
     if std::fs::read_to_string(&marker).ok().as_ref() == Some(&sources)
-        && let Some(wheel) = existing()
+        && let Some(wheel) = wheel_in(&folder)
     {
         return Ok(wheel);
     }
     let seconds = build(&folder, &target_folder())?;
     println!("built in {seconds:.0} s");
-    let wheel = existing().context("maturin left no wheel behind")?;
+    let wheel = wheel_in(&folder).context("maturin left no wheel behind")?;
     std::fs::write(marker, sources)?;
     Ok(wheel)
 }
@@ -100,22 +101,59 @@ fn digest(paths: &[&str]) -> Result<String> {
 fn environment() -> Result<PathBuf> {
     let wheel = wheel()?;
     let bin = python::environment("sdk/env", &format!("{FOLDER}/requirements-test.txt"))?;
-    let marker = bin.join("../wheel");
-    let sources = digest(&WHEEL_SOURCES)?;
-    if std::fs::read_to_string(&marker).ok().as_ref() != Some(&sources) {
-        let pip = || {
-            let mut pip = Command::new(bin.join("python"));
-            pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
-            pip
-        };
-        run(pip()
-            .args(["install", "--no-deps", "--force-reinstall"])
-            .arg(&wheel))?;
-        // The pins must satisfy what the wheel asks for.
-        run(pip().arg("check"))?;
-        std::fs::write(&marker, sources)?;
-    }
+    install(&bin, "vestibule", &digest(&WHEEL_SOURCES)?, || Ok(wheel))?;
     Ok(bin)
+}
+
+/// The same with the drop-in.
+fn environment_with_dropin() -> Result<PathBuf> {
+    let bin = environment()?;
+    install(&bin, "vestibule_dropin", &digest(&DROPIN_SOURCES)?, || {
+        let tools = python::environment("sdk/build", &format!("{FOLDER}/requirements-build.txt"))?;
+        let folder = system::cache("sdk/dropin");
+        let _ = std::fs::remove_dir_all(&folder);
+        run(pip(&tools)
+            .args(["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir"])
+            .arg(&folder)
+            .arg("./sdk/dropin"))?;
+        wheel_in(&folder).context("no wheel of the drop-in was built")
+    })?;
+    Ok(bin)
+}
+
+/// Installs a wheel into an environment, unless it was made of the same sources as the one that is there.
+fn install(
+    bin: &Path,
+    name: &str,
+    sources: &str,
+    wheel: impl FnOnce() -> Result<PathBuf>,
+) -> Result<()> {
+    let marker = bin.join("..").join(name);
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == sources) {
+        return Ok(());
+    }
+    run(pip(bin)
+        .args(["install", "--no-deps", "--force-reinstall"])
+        .arg(wheel()?))?;
+    // The pins must satisfy what the wheel asks for.
+    run(pip(bin).arg("check"))?;
+    std::fs::write(marker, sources)?;
+    Ok(())
+}
+
+fn pip(bin: &Path) -> Command {
+    let mut pip = Command::new(bin.join("python"));
+    pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+    pip
+}
+
+/// The wheel that lies in a folder.
+fn wheel_in(folder: &Path) -> Option<PathBuf> {
+    let mut entries = std::fs::read_dir(folder).ok()?.flatten();
+    entries.find_map(|entry| {
+        let path = entry.path();
+        path.extension()?.eq("whl").then_some(path)
+    })
 }
 
 fn pytest(bin: &Path) -> Command {
@@ -162,6 +200,15 @@ pub(crate) fn tests() -> Result<()> {
 /// The stub of the compiled module says what the module has.
 fn stubs(bin: &Path) -> Result<()> {
     run(Command::new(bin.join("python")).args(["-m", "mypy.stubtest", "vestibule._core"]))
+}
+
+/// What the drop-in promises: code written for the originals runs on it and gets the same answers.
+pub(crate) fn dropin_tests() -> Result<()> {
+    let bin = environment_with_dropin()?;
+    let databases = Databases::start()?;
+    run(pytest(&bin)
+        .arg("sdk/dropin/tests")
+        .envs(databases.variables()))
 }
 
 /// The types of the SDK, of the drop-in and of the services on them, as two checkers see them.

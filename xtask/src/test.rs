@@ -68,6 +68,11 @@ const STEPS: &[Step] = &[
         run: sdk::tests,
     },
     Step {
+        name: "sdk-dropin",
+        about: "code written for fastapi-m8 and auth-sdk-m8, on the drop-in",
+        run: sdk::dropin_tests,
+    },
+    Step {
         name: "sdk-types",
         about: "mypy, strict, and pyright on the Python SDK and the services with it",
         run: sdk::types,
