@@ -4,20 +4,19 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
 use token::MAXIMUM_TOKEN_BYTES;
-use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
-use url::Url;
+use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{
-    Clock, Config, ConfigError, Expectations, FailureMode, Feed, FeedConfig, Http, Identity,
-    Judgement, KeySetError, KeySource, Refusal, RevocationSource, StalePolicy, Standing,
-    Statistics,
+    Clock, Config, ConfigError, Expectations, FailureMode, Http, Identity, Judgement, KeySetError,
+    KeySource, Refusal, StalePolicy, Standing, Statistics,
+    hearing::Hearing,
     identity::{IdentityCache, TokenDigest, token_digest},
     introspection::{Introspector, Question, Reply, Way},
     key_set::{KeyCache, Published},
@@ -30,13 +29,6 @@ use crate::{
 const INACTIVE_KEPT: Duration = Duration::from_secs(1);
 /// How often identities whose tokens expired are cleared away.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-
-/// For how long revocations are remembered at least, and how many of them at most (some 20 MB).
-const LEAST_RETENTION: Duration = Duration::from_hours(2);
-const MOST_REVOCATIONS: usize = 200_000;
-
-/// How long after the start callers wait for the feed rather than be turned away.
-const SETTLING: Duration = Duration::from_secs(1);
 
 /// What can be said of a token at once.
 #[derive(Debug, Clone)]
@@ -104,98 +96,6 @@ struct Inner {
     sweeper: AbortHandle,
 }
 
-/// How the client hears of revocations.
-enum Hearing {
-    Nothing,
-    Asking,
-    Feed {
-        standing: Arc<Standing>,
-        feed: Arc<Feed>,
-        /// Whether the feed had its time to become current after the start.
-        has_settled: watch::Receiver<bool>,
-    },
-    ByHand {
-        standing: Arc<Standing>,
-        is_stale: AtomicBool,
-    },
-}
-
-impl Hearing {
-    fn listening(
-        config: &Config,
-        url: Url,
-        http: &Http,
-        keys: &Arc<KeyCache>,
-        clock: &Clock,
-        handle: &Handle,
-    ) -> Self {
-        let lookback = config.feed_lookback;
-        let standing = Arc::new(Standing::new(
-            lookback.max(LEAST_RETENTION),
-            MOST_REVOCATIONS,
-        ));
-        let keys = keys.clone();
-        let config = FeedConfig {
-            lookback,
-            event_key: config.event_key.clone(),
-            accept_unsigned: config.accept_unsigned_events,
-            // A signing key may have been taken out; what it signed must not pass any longer.
-            on_gap: Some(Arc::new(move || keys.refresh())),
-            ..FeedConfig::new(url, clock.clone())
-        };
-        let feed = Arc::new(Feed::spawn(config, http.clone(), standing.clone(), handle));
-        let (sender, has_settled) = watch::channel(false);
-        let settling = feed.clone();
-        handle.spawn(async move {
-            let _ = tokio::time::timeout(SETTLING, settling.until_current()).await;
-            sender.send_replace(true);
-        });
-        Self::Feed {
-            standing,
-            feed,
-            has_settled,
-        }
-    }
-
-    const fn standing(&self) -> Option<&Arc<Standing>> {
-        match self {
-            Self::Nothing | Self::Asking => None,
-            Self::Feed { standing, .. } | Self::ByHand { standing, .. } => Some(standing),
-        }
-    }
-
-    /// Waits for a feed that has only just been started; gives whether it was worth the wait.
-    async fn settle(&self) -> bool {
-        let Self::Feed { has_settled, .. } = self else {
-            return false;
-        };
-        let is_starting = !*has_settled.borrow();
-        if is_starting {
-            let _ = has_settled.clone().wait_for(|settled| *settled).await;
-        }
-        is_starting
-    }
-
-    fn state(&self) -> Freshness {
-        match self {
-            Self::Feed { feed, .. } if feed.is_current() => Freshness::Current,
-            Self::Feed { feed, .. } if feed.is_refused() => Freshness::Refused,
-            Self::Nothing | Self::Asking | Self::Feed { .. } => Freshness::Stale,
-            Self::ByHand { is_stale, .. } if is_stale.load(Ordering::Acquire) => Freshness::Stale,
-            Self::ByHand { .. } => Freshness::Current,
-        }
-    }
-}
-
-impl Hearing {
-    fn staleness(&self) -> Option<Duration> {
-        match self {
-            Self::Feed { feed, .. } => Some(feed.staleness()),
-            Self::Nothing | Self::Asking | Self::ByHand { .. } => None,
-        }
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         self.sweeper.abort();
@@ -229,21 +129,7 @@ impl Client {
                 KeyCache::following(published, config.key_set_lifetime, clock.clone(), handle)
             }
         });
-        let hearing = match config.revocation {
-            RevocationSource::Off => Hearing::Nothing,
-            RevocationSource::Introspection => Hearing::Asking,
-            RevocationSource::Feed => {
-                let url = config
-                    .events_url
-                    .clone()
-                    .ok_or(ConfigError::Missing("events_url"))?;
-                Hearing::listening(&config, url, &http, &keys, &clock, handle)
-            }
-            RevocationSource::ByHand => Hearing::ByHand {
-                standing: Arc::new(Standing::complete()),
-                is_stale: AtomicBool::new(false),
-            },
-        };
+        let hearing = Hearing::begin(&config, &http, &keys, &clock, handle)?;
         let standing = hearing.standing().cloned();
         let way = |url| Way {
             http: http.clone(),
@@ -359,9 +245,7 @@ impl Client {
 
     /// Makes the knowledge of a client that is told by hand stale, or current again. Nothing happens with other clients.
     pub fn set_stale(&self, stale: bool) {
-        if let Hearing::ByHand { is_stale, .. } = &self.0.hearing {
-            is_stale.store(stale, Ordering::Release);
-        }
+        self.0.hearing.set_stale(stale);
     }
 
     /// Fetches the key set again, soon.
@@ -385,7 +269,7 @@ impl Client {
         let progress = inner.keys.progress().unwrap_or_default();
         let now = inner.clock.monotonic();
         let standing = inner.hearing.standing();
-        let state = standing.map(|_| inner.hearing.state());
+        let state = standing.map(|_| inner.hearing.freshness());
         let feed_is_refused = state == Some(Freshness::Refused);
         Statistics {
             keys: inner.keys.keys().keys().len(),
@@ -508,7 +392,7 @@ impl Inner {
         if matches!(self.hearing, Hearing::Nothing) {
             return Decision::Accept;
         }
-        let state = self.hearing.state();
+        let state = self.hearing.freshness();
         let feed = self
             .hearing
             .standing()

@@ -452,6 +452,38 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_panic_while_asking_leaves_nobody_waiting() {
+        let clock = Clock::system();
+        let calls = AtomicU64::new(0);
+        let way = Way {
+            http: Http::new("test", crate::Timeouts::default(), None, &clock, false)
+                .expect("no TLS"),
+            // Nobody listens there.
+            url: "http://127.0.0.1:1/".parse().expect("an address"),
+            version: IntrospectionVersion::V2,
+            at_once: 1,
+            breaker_failures: 5,
+            breaker_pause: Duration::from_secs(5),
+            clock,
+            stamp: Box::new(move || {
+                assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "the first time");
+                7
+            }),
+        };
+        let introspector = Introspector::new(way, Handle::current());
+        let question = || Question {
+            jti: "one".into(),
+            sub: SUB.into(),
+        };
+        for (stamp, sent) in [(0, 0), (7, 1)] {
+            let reply = introspector.ask(question()).await;
+            assert_eq!(reply.outcome, Outcome::Unreachable);
+            assert_eq!((reply.stamp, introspector.questions()), (stamp, sent));
+        }
+        assert!(locked(&introspector.0.waiting).is_empty());
+    }
+
     proptest! {
         #[test]
         fn any_body_is_read_or_refused_without_a_panic(body: Vec<u8>, active: bool, rest in "[a-z\":,{}0-9]{0,40}") {

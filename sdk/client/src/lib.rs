@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod credential;
 pub mod feed;
+mod hearing;
 mod http;
 mod identity;
 mod introspection;
