@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from vestibule import _core
 from vestibule.testing import Issuer
 
 
@@ -34,6 +36,13 @@ class NetworkIssuer(Issuer):
         self.inactive: set[str] = set()
         """Token ids that introspection calls inactive."""
 
+        self.events: list[dict[str, Any]] = []
+        """What the event stream has told so far; who connects later is told from the beginning."""
+        self.news = threading.Condition()
+        self.streaming = threading.Event()
+        """Cleared, it ends the event streams."""
+        self.streaming.set()
+
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,6 +51,8 @@ class NetworkIssuer(Issuer):
             def log_message(self, *_: Any) -> None: ...
 
             def do_GET(self) -> None:
+                if self.path.startswith("/events/stream"):
+                    return self._stream()
                 if self.path != "/jwks.json":
                     return self._send(404, b"{}")
                 outer.key_set_requests += 1
@@ -66,6 +77,36 @@ class NetworkIssuer(Issuer):
                         answer |= {"user_id": question["expected_user_id"], "auth_generation": 1}
                 return self._send(outer.status, json.dumps(answer).encode())
 
+            def _stream(self) -> None:
+                if self.headers.get("x-internal-token") != outer.secret:
+                    return self._send(401, b"{}")
+                self.close_connection = True
+                told = 0
+                opened = {"event_type": "stream.opened", "version": "v1", "complete_from": int(time.time()) - 3600}
+                try:
+                    self.send_response(200)
+                    self.send_header("content-type", "text/event-stream")
+                    self.end_headers()
+                    self._frame("stream-opened", 0, opened)
+                    while outer.streaming.is_set():
+                        with outer.news:
+                            outer.news.wait_for(partial(self._has_news, told), 0.2)
+                            events = outer.events[told:]
+                        for event in events:
+                            told += 1
+                            self._frame("session-revoked", told, event)
+                        self.wfile.write(b": ping\n\n")
+                except OSError:
+                    # The client has gone.
+                    return None
+                return None
+
+            def _has_news(self, told: int) -> bool:
+                return len(outer.events) > told
+
+            def _frame(self, kind: str, number: int, payload: dict[str, Any]) -> None:
+                self.wfile.write(f"id: log-{number}\nevent: {kind}\ndata: {json.dumps(payload)}\n\n".encode())
+
             def _send(self, status: int, body: bytes) -> None:
                 try:
                     self.send_response(status)
@@ -83,6 +124,20 @@ class NetworkIssuer(Issuer):
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    def announce(self, token: str) -> None:
+        """Tells of the end of a token by the event stream."""
+        claims = _core.verify_signature(token, self.keys(), algorithm=self.algorithm)
+        event = {
+            "event_type": "session.revoked",
+            "version": "v2",
+            "user_id": claims["sub"],
+            "jti": claims["jti"],
+            "sid": None,
+        }
+        with self.news:
+            self.events.append(event)
+            self.news.notify_all()
 
     @property
     def url(self) -> str:
@@ -109,6 +164,7 @@ class NetworkIssuer(Issuer):
             yield self
         finally:
             self.hold.set()
+            self.streaming.clear()
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
