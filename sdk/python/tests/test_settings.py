@@ -274,6 +274,12 @@ class TestProblems:
     def test_what_follows_from_a_wrong_setting_is_not_told_as_missing(self) -> None:
         assert set(problems(**{**MINIMAL, "ISSUER_URL": "ftp://id.example.com"})) == {"ISSUER_URL"}
 
+    def test_a_number_out_of_its_range_is_told_with_the_range(self) -> None:
+        told = problems(**MINIMAL, DB_PORT=0, DB_POOL_TIMEOUT=0, DRAIN_SECONDS=1e9)
+        assert told["DB_PORT"] == "has to be at least 1. It is 0. "
+        assert told["DB_POOL_TIMEOUT"].startswith("has to be above 0")
+        assert told["DRAIN_SECONDS"].startswith("has to be at most 3600")
+
     def test_the_error_says_where_was_looked_and_what_to_do(self) -> None:
         with pytest.raises(ConfigurationError) as refused:
             ServiceSettings()

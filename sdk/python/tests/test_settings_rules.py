@@ -82,6 +82,9 @@ class TestAlgorithms:
     def test_two_algorithms_that_contradict_are_a_problem(self) -> None:
         told = problems(**STATELESS, TOKEN_ALGORITHM="HS256", ACCESS_TOKEN_ALGORITHM="RS256")
         assert set(told) == {"TOKEN_ALGORITHM"}
+        no_keys = {"TOKEN_MODE": "stateless", "TOKEN_ISSUER": "x", "TOKEN_AUDIENCE": "y"}
+        told = problems(**no_keys, TOKEN_ALGORITHM="HS256", ACCESS_TOKEN_ALGORITHM="RS256")
+        assert set(told) == {"TOKEN_ALGORITHM"}
 
     @pytest.mark.parametrize(
         ("secret", "why"),

@@ -255,7 +255,10 @@ def test_usual_database_urls_are_understood(url: str, uri: str) -> None:
     assert parse_database_url(url).uri() == uri
 
 
-KNOWN = frozenset({"JWKS_URI", "TOKEN_ISSUER", "DB_HOST", "DB_USER", "DB_DATABASE", "REDIS_USER", "PRIVATE_API_SECRET"})
+KNOWN = frozenset(
+    {"BACKEND_HOST", "FRONTEND_HOST", "SMTP_HOST", "REDIS_SSL", "REFRESH_TOKEN_EXPIRE_MINUTES"}
+    | {"JWKS_URI", "TOKEN_ISSUER", "DB_HOST", "DB_USER", "DB_DATABASE", "REDIS_USER", "PRIVATE_API_SECRET"}
+)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +269,11 @@ KNOWN = frozenset({"JWKS_URI", "TOKEN_ISSUER", "DB_HOST", "DB_USER", "DB_DATABAS
         ("dbhost", "DB_HOST"),
         ("PRIVAT_API_SECERT", "PRIVATE_API_SECRET"),
         ("REDIS_URL", None),
+        ("BACKEND_PORT", None),
+        ("FRONTEND_PORT", None),
+        ("SMTP_USER", None),
+        ("REDIS_DB", None),
+        ("REFRESH_TOKEN_EXPIRE_DAYS", None),
         ("POSTGRES_PASSWORD", None),
         ("DB_NAME", None),
     ],

@@ -218,10 +218,19 @@ _WORDS = {
     "list_type": 'is no list: write a JSON array like ["a","b"], or a,b.',
 }
 
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+}
+
 
 def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind in _WORDS:
         return _WORDS[kind]
+    if kind in _LIMITS:
+        words, limit = _LIMITS[kind]
+        return f"has to be {words} {context[limit]}."
     if kind == "literal_error":
         return f"is none of {context['expected'].replace(chr(39), '')}."
     text = re.sub(r"^Value error, ", "", message)
@@ -234,7 +243,7 @@ def _shown(value: object) -> str:
         return ""
     text = str(value)
     harmless = text and len(text) <= _LONGEST_SHOWN and "@" not in text and text.isprintable()
-    return f" It is {text!r}." if harmless else ""
+    return f" It is {value!r}." if harmless else ""
 
 
 def _scrubbed(findings: Iterable[Finding], cls: type[BaseSettings], values: Mapping[str, Any]) -> list[Finding]:

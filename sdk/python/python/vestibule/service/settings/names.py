@@ -73,7 +73,8 @@ _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         "TRUSTED_HOSTS": "ALLOWED_HOSTS",
     }
 )
-_LONG_NAME = 10
+_LONG_WORD = 7
+_MOST_SLIPS = 2
 
 
 @functools.lru_cache(maxsize=1024)
@@ -106,23 +107,38 @@ def _slips(name: str, known: frozenset[str]) -> tuple[str, ...]:
     bare, letters = _bare(name), set(name)
     found: list[tuple[int, str]] = []
     for candidate in known:
-        limit = 2 if len(candidate) >= _LONG_NAME else 1
-        if abs(len(name) - len(candidate)) > limit and bare != _bare(candidate):
-            continue
         if bare == _bare(candidate):
             found.append((0, candidate))
-        elif len(letters.symmetric_difference(candidate)) <= 2 * limit:
-            far = distance(name, candidate, limit)
-            if far <= limit:
+        elif abs(len(name) - len(candidate)) <= _MOST_SLIPS and (
+            len(letters.symmetric_difference(candidate)) <= 2 * _MOST_SLIPS
+        ):
+            far = _slips_between(name, candidate)
+            if far is not None:
                 found.append((far, candidate))
     return tuple(candidate for _, candidate in sorted(found))
+
+
+def _slips_between(name: str, candidate: str) -> int | None:
+    """How many letters differ when no word of a name became another word, as PORT is one and HOST another."""
+    words, wanted = name.split("_"), candidate.split("_")
+    if len(words) != len(wanted):
+        far = distance(name, candidate, 1)
+        return far if far == 1 else None
+    slips = 0
+    for word, meant in zip(words, wanted, strict=True):
+        limit = 2 if len(meant) >= _LONG_WORD else 1
+        far = distance(word, meant, limit)
+        if far > limit:
+            return None
+        slips += far
+    return slips if slips <= _MOST_SLIPS else None
 
 
 def slip_for(name: str, known: frozenset[str], given: Collection[str]) -> str | None:
     """The setting that an unknown name can only be a slip for, if there is one.
 
-    That is a setting which is not given itself, and whose name differs by nothing but punctuation, by one letter, or
-    in a long name by two.
+    That is a setting which is not given itself, and whose name differs by nothing but punctuation, or by a letter in
+    one or two of its words.
     """
     return next((candidate for candidate in _slips(name.upper(), known) if candidate not in given), None)
 

@@ -60,9 +60,9 @@ The first that has one wins:
 - **Lists** are JSON arrays, `["a","b"]`, or comma lists, `a,b`. That goes for lists of your own, too.
 - **An empty value** is none. Only for lists, and for `METRICS_GROUPS`, it means empty.
 - **Unknown names.** In the constructor they are a problem. In the `.env` file, which other programs read as well, they
-  are a problem when they can only be a slip: like a setting that is not set itself but for one letter (in a long name
-  two) or for punctuation. Others are told in a warning. In the environment, slips are told in a warning, and everything
-  else is nobody's business.
+  are a problem when they can only be a slip: like a setting that is not set itself but for punctuation, or for a
+  letter in one or two of its words. Others are told in a warning. In the environment, slips are told in a warning, and
+  everything else is nobody's business.
 - **Every problem is told at once**: of single settings, between them, and of the sources, in one
   `ServiceSettingsError`. It never holds the value of a secret, and neither does `repr(settings)`.
 - **Nothing is asked for that the mode does not need.** Consumers need no secret of the issuer, and a database is

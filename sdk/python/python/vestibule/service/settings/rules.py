@@ -88,6 +88,7 @@ def _keys(settings: ComputedFields, given: Collection[str]) -> _Found:
     if both and settings.TOKEN_ALGORITHM != settings.ACCESS_TOKEN_ALGORITHM:
         text = f"says {settings.TOKEN_ALGORITHM}, but ACCESS_TOKEN_ALGORITHM says {settings.ACCESS_TOKEN_ALGORITHM}."
         yield fatal("TOKEN_ALGORITHM", text, "Remove TOKEN_ALGORITHM, the old name."), ("ACCESS_TOKEN_ALGORITHM",)
+        return
     algorithm = settings.ACCESS_TOKEN_ALGORITHM
     if algorithm == "HS256":
         if not _value(settings.ACCESS_SECRET_KEY):

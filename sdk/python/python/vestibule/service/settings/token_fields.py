@@ -76,7 +76,7 @@ class KeyFields(BaseModel):
     )
     JWKS_CACHE_TTL_SECONDS: int = Field(
         default=300,
-        ge=1,
+        ge=0,
         le=86_400,
         description="After how many seconds the key set is fetched again.",
     )
@@ -202,8 +202,8 @@ class IssuerOnlyFields(BaseModel):
     REFRESH_SECRET_KEY: SecretStr | None = Field(default=None, description="Signs refresh tokens of some issuers.")
     REFRESH_SECRET_KEY_OLD: SecretStr | None = Field(default=None, description="The one before.")
     REFRESH_TOKEN_ALGORITHM: Text = Field(default="HS256", description="How such refresh tokens are signed.")
-    ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(default=30, ge=1, description="Minutes an access token lives.")
-    REFRESH_TOKEN_EXPIRE_MINUTES: int = Field(default=120, ge=1, description="Minutes a refresh token lives.")
+    ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(default=30, ge=0, description="Minutes an access token lives.")
+    REFRESH_TOKEN_EXPIRE_MINUTES: int = Field(default=120, ge=0, description="Minutes a refresh token lives.")
     REFRESH_TOKEN_COOKIE_EXPIRE_SECONDS: int = Field(default=3600, ge=0, description="Seconds its cookie lives.")
     LOGIN_RATE_LIMIT_REQUESTS: int = Field(default=5, ge=1, le=1000, description="Sign-ins in a window.")
     LOGIN_RATE_LIMIT_WINDOW_MINUTES: int = Field(default=15, ge=1, le=1440, description="That window, in minutes.")

@@ -148,6 +148,9 @@ def parse_host_pattern(value: str) -> str:
         hint = urlsplit(text).netloc if "@" not in text else ""
         message = f"holds a scheme: write the host alone{f', {hint}' if hint else ''}"
         raise ValueError(message)
+    if text.startswith("."):
+        message = f"begins with a dot: for every host below one, write *{text}"
+        raise ValueError(message)
     wildcard = text.startswith("*.")
     host, _ = split_host_port(text[2:] if wildcard else text)
     if wildcard and host.startswith("["):
