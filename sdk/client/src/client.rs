@@ -298,6 +298,7 @@ impl Client {
                     .is_some_and(Introspector::is_refused),
             staleness: inner.hearing.staleness(),
             revocations_kept: standing.map_or(0, |standing| standing.len()),
+            feed: inner.hearing.feed_status(),
         }
     }
 }

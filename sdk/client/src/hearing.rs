@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::watch};
 use url::Url;
 
 use crate::{
-    Clock, Config, ConfigError, Feed, FeedConfig, Http, RevocationSource, Standing,
+    Clock, Config, ConfigError, Feed, FeedConfig, FeedStatus, Http, RevocationSource, Standing,
     key_set::KeyCache, policy::Freshness,
 };
 
@@ -140,6 +140,14 @@ impl Hearing {
     pub(crate) fn set_stale(&self, stale: bool) {
         if let Self::ByHand { is_stale, .. } = self {
             is_stale.store(stale, Ordering::Release);
+        }
+    }
+
+    /// How the feed goes; `None` without one.
+    pub(crate) fn feed_status(&self) -> Option<FeedStatus> {
+        match self {
+            Self::Feed { feed, .. } => Some(feed.status()),
+            Self::Nothing | Self::Asking | Self::ByHand { .. } => None,
         }
     }
 

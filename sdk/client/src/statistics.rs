@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::KeySetError;
+use crate::{FeedStatus, KeySetError};
 
 /// How a client is. Counts are since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,4 +39,6 @@ pub struct Statistics {
     pub staleness: Option<Duration>,
     /// How many revocations are remembered.
     pub revocations_kept: usize,
+    /// How the feed goes; `None` where there is none.
+    pub feed: Option<FeedStatus>,
 }
