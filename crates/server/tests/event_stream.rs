@@ -326,6 +326,45 @@ async fn whoever_is_cut_off_amid_the_past_goes_on_from_there() {
 }
 
 #[tokio::test]
+async fn a_long_past_of_which_nothing_is_told_shows_that_it_goes_on() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        let filler = world.server.context().change(|change| {
+            for _ in 0..500 {
+                change.event(EventKind::AccountChanged, "somebody")?;
+            }
+            Ok(())
+        });
+        filler.await.unwrap();
+    }
+    // A server that does not have it in memory.
+    let world = World {
+        server: world.server.restart().await,
+        ..world
+    };
+    let server = &world.server;
+    let held = server.issue_tokens(&world.ada).await;
+    server.log_out(&held).await;
+    let mut listener = server.listen_since(&world.service, None, Some(60)).await;
+    assert_eq!(listener.heard().await.unwrap().event, "stream-opened");
+    let mut places = Vec::new();
+    loop {
+        let block = listener.block().await.unwrap();
+        assert_ne!(block, ": ping", "before everything was told");
+        if block.contains("session-revoked") {
+            break;
+        }
+        assert!(block.starts_with("id: "), "{block}");
+        places.push(listener.place().unwrap().to_owned());
+    }
+    assert!(!places.is_empty());
+    // It goes on from such a place as from any other.
+    let place = places.pop().unwrap();
+    let mut listener = server.listen(&world.service, Some(&place)).await;
+    assert!(revokes(&listener.heard().await.unwrap(), &held));
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_be_gone_on_from_is_a_gap_and_the_past_is_told_where_it_is_asked_for() {
     let world = World::new().await;
     let server = &world.server;

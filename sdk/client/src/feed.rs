@@ -43,6 +43,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const LASTING: Duration = Duration::from_secs(5);
 /// As how many failures, at most, connections count that told everything but broke before that: pauses of at most 0.8 s.
 const MOST_BRIEF: u32 = 4;
+/// How much of the past issuers tell at most, in seconds.
+const LONGEST_LOOKBACK: u64 = 86_400;
 /// The longest place that is remembered, in bytes.
 const LONGEST_PLACE: usize = 1024;
 
@@ -85,7 +87,10 @@ impl FeedConfig {
         let mut url = self.url.clone();
         url.query_pairs_mut()
             .append_pair("heartbeat", &self.heartbeat.as_secs().to_string())
-            .append_pair("since", &self.lookback.as_secs().min(86_400).to_string());
+            .append_pair(
+                "since",
+                &self.lookback.as_secs().min(LONGEST_LOOKBACK).to_string(),
+            );
         url
     }
 
@@ -112,7 +117,14 @@ pub struct Feed {
 
 impl Feed {
     /// Starts to follow the stream on a runtime.
-    pub fn spawn(config: FeedConfig, http: Http, standing: Arc<Standing>, handle: &Handle) -> Self {
+    pub fn spawn(
+        mut config: FeedConfig,
+        http: Http,
+        standing: Arc<Standing>,
+        handle: &Handle,
+    ) -> Self {
+        let heartbeat = config.heartbeat.as_secs().clamp(1, 30);
+        config.heartbeat = Duration::from_secs(heartbeat);
         let shared = Arc::new(Shared::new(config.clock.clone(), Arc::clone(&standing)));
         let reader = Reader {
             url: config.address(),
@@ -236,7 +248,11 @@ impl Reader {
             })?;
         let kind = stream.content_type().unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("text/event-stream") {
+        // Nobody asked for it to be compressed, and compressing would hold frames back.
+        let is_plain = stream
+            .content_encoding()
+            .is_none_or(|encoding| encoding == "identity");
+        if essence.eq_ignore_ascii_case("text/event-stream") && is_plain {
             Ok(stream)
         } else {
             Err(Trouble::NoStream)

@@ -201,6 +201,14 @@ impl ByteStream {
         self.0.headers().get(header::CONTENT_TYPE)?.to_str().ok()
     }
 
+    /// The value of `Content-Encoding`; nothing is decoded.
+    pub fn content_encoding(&self) -> Option<&str> {
+        self.0
+            .headers()
+            .get(header::CONTENT_ENCODING)
+            .map(|value| value.to_str().unwrap_or("unreadable"))
+    }
+
     /// The next piece; `None` at the end. May be dropped and called again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
         self.0.chunk().await.map_err(|error| reason(&error))

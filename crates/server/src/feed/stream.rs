@@ -142,7 +142,9 @@ impl Stream {
     /// Tells everything there is.
     async fn tell(&mut self) -> Result<(), Ended> {
         loop {
-            let (text, until) = match self.context.feed.take_after(self.position) {
+            let taken = self.context.feed.take_after(self.position);
+            let is_from_the_log = matches!(taken, Taken::InTheLog { .. });
+            let (text, until) = match taken {
                 Taken::Nothing => return Ok(()),
                 Taken::Frames { text, until } => (text, until),
                 Taken::InTheLog { until } => match self.read(until).await {
@@ -161,6 +163,9 @@ impl Stream {
             if !text.is_empty() {
                 self.named = until;
                 self.send(text).await?;
+            } else if is_from_the_log {
+                // Much of a log is not told. Whoever reads must see that it goes on, and from where.
+                self.name_the_place().await?;
             }
         }
     }
@@ -203,14 +208,17 @@ impl Stream {
         if !self.context.caches.is_current() {
             return Ok(());
         }
-        let mut text = String::new();
         if self.named != self.position {
             // So that the place does not grow old while nothing happens that services are told of.
-            self.named = self.position;
-            text = format!("id: {}\n\n", self.context.feed.place(self.position));
+            self.name_the_place().await?;
         }
-        text.push_str(HEARTBEAT);
-        self.send(text).await
+        self.send(HEARTBEAT).await
+    }
+
+    async fn name_the_place(&mut self) -> Result<(), Ended> {
+        self.named = self.position;
+        let place = self.context.feed.place(self.position);
+        self.send(format!("id: {place}\n\n")).await
     }
 
     async fn send(&self, text: impl Into<Bytes>) -> Result<(), Ended> {

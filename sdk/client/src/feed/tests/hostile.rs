@@ -184,6 +184,11 @@ async fn what_is_no_stream_is_said_clearly_and_never_followed() {
         ("204 No Content", stream, Trouble::Status(204)),
         ("200 OK", page, Trouble::NoStream),
         ("200 OK", "", Trouble::NoStream),
+        (
+            "200 OK",
+            "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n",
+            Trouble::NoStream,
+        ),
     ] {
         let world = World::new().await;
         let mut heard = world.called().await;
