@@ -265,7 +265,7 @@ def create_db_engine(
             url_of(address, settings, asynchronous=False),
             connect_args=arguments,
             echo=echo,
-            **_pool(address, options),
+            **_pool(address, options, asynchronous=False),
         )
     except ImportError as error:
         _driver_is_missing(address, error)
@@ -325,7 +325,7 @@ def create_async_db_engine(
             url_of(address, settings, asynchronous=True),
             connect_args=arguments,
             echo=echo,
-            **_pool(address, options),
+            **_pool(address, options, asynchronous=True),
         )
     except ImportError as error:
         _driver_is_missing(address, error)
@@ -334,13 +334,15 @@ def create_async_db_engine(
     return AsyncDbEngine(engine, address, session_class or cast("type[AsyncSessionT_co]", AsyncSession))
 
 
-def _pool(address: DatabaseAddress, options: PoolOptions) -> dict[str, Any]:
-    if address.kind == "Sqlite" and address.database == MEMORY:
-        from sqlalchemy.pool import StaticPool
+def _pool(address: DatabaseAddress, options: PoolOptions, *, asynchronous: bool) -> dict[str, Any]:
+    from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool, StaticPool
 
+    if address.kind == "Sqlite" and address.database == MEMORY:
         # A database in memory is its one connection.
         return {"poolclass": StaticPool}
     return {
+        # Named, for not every version keeps connections to SQLite by itself.
+        "poolclass": AsyncAdaptedQueuePool if asynchronous else QueuePool,
         "pool_size": options.pool_size,
         "max_overflow": options.max_overflow,
         "pool_recycle": options.pool_recycle,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
-from pydantic import ModelWrapValidatorHandler, PrivateAttr, SecretBytes, SecretStr, ValidationError, model_validator
+from pydantic import PrivateAttr, SecretBytes, SecretStr, ValidationError, model_validator
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
