@@ -256,3 +256,134 @@ pub enum ConfigError {
     #[error("the HTTP client cannot be made: {0}")]
     Http(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use token::SigningKey;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("an address")
+    }
+
+    fn config() -> Config {
+        let expected = Expectations::strict(Algorithm::Es256, "https://auth.example.com", "items");
+        Config {
+            credential: Some(Credential::Secret("secret".to_owned().into())),
+            introspection_url: Some(url("https://auth.example.com/private/v1/jti-status")),
+            events_url: Some(url("https://auth.example.com/private/v1/events/stream")),
+            ..Config::new(
+                KeySource::Fetched(url("https://auth.example.com/jwks.json")),
+                expected,
+            )
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_cannot_be_called_is_told_before_anything_starts() {
+        assert_eq!(config().check(), Ok(()));
+        let fault = |change: &dyn Fn(&mut Config)| {
+            let mut config = config();
+            change(&mut config);
+            config.check().expect_err("a fault")
+        };
+        for text in [
+            "ftp://auth.example.com/",
+            "file:///etc/passwd",
+            "http://ada:secret@auth.example.com/",
+            "data:,x",
+        ] {
+            let is_address = |error| matches!(error, ConfigError::Address(_));
+            assert!(
+                is_address(fault(&|config| config.keys = KeySource::Fetched(url(text)))),
+                "{text}"
+            );
+            assert!(
+                is_address(fault(&|config| config.introspection_url = Some(url(text)))),
+                "{text}"
+            );
+            assert!(
+                is_address(fault(&|config| config.events_url = Some(url(text)))),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            fault(&|config| config.expected.issuer = None),
+            ConfigError::NoExpectations
+        );
+        assert_eq!(
+            fault(&|config| config.expected.audience = Some(" ".into())),
+            ConfigError::NoExpectations
+        );
+        assert_eq!(
+            fault(&|config| config.expected.algorithm = Algorithm::Hs256),
+            ConfigError::SecretIsNotFetched
+        );
+        let other = SigningKey::generate(Algorithm::Rs256).expect("system random source");
+        let keys = KeySet::new([other.verifying_key()]);
+        assert_eq!(
+            fault(&|config| config.keys = KeySource::Fixed(keys.clone())),
+            ConfigError::NoKey(Algorithm::Es256)
+        );
+        for (source, missing) in [
+            (RevocationSource::Feed, ["events_url", "credential"]),
+            (
+                RevocationSource::Introspection,
+                ["introspection_url", "credential"],
+            ),
+        ] {
+            let without = |what: &str| {
+                fault(&|config| {
+                    config.revocation = source;
+                    match what {
+                        "credential" => config.credential = None,
+                        "events_url" => config.events_url = None,
+                        _ => config.introspection_url = None,
+                    }
+                })
+            };
+            for what in missing {
+                assert_eq!(without(what), ConfigError::Missing(what));
+            }
+        }
+    }
+
+    #[test]
+    fn a_credential_that_would_break_a_header_is_told_before_anything_starts() {
+        let secret = |text: &str| Credential::Secret(text.to_owned().into());
+        let client = |id: &str| Credential::Client {
+            id: id.into(),
+            secret: "secret".to_owned().into(),
+        };
+        for credential in [
+            secret(""),
+            secret("a\r\nx-evil: 1"),
+            secret("pässword"),
+            client(""),
+            client("a\0"),
+        ] {
+            let config = Config {
+                credential: Some(credential.clone()),
+                ..config()
+            };
+            assert_eq!(
+                config.check(),
+                Err(ConfigError::Credential),
+                "{credential:?}"
+            );
+        }
+        let nobody_asks = Config {
+            credential: Some(secret("")),
+            introspection_url: None,
+            ..config()
+        };
+        assert_eq!(nobody_asks.check(), Ok(()));
+    }
+
+    #[test]
+    fn debug_output_hides_the_secret() {
+        let config = config();
+        assert!(!format!("{config:?}").contains("\"secret\""));
+    }
+}
