@@ -82,7 +82,9 @@ def until_not_ready(base: str) -> str:
     raise AssertionError("it stayed ready")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--loop", "asyncio", "--http", "h11")], ids=["fast", "plain"])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--loop", "asyncio", "--http", "h11"), ("--workers", "2")], ids=["fast", "plain", "workers"]
+)
 def test_a_service_told_to_stop_serves_on_unready_and_finishes_what_it_began(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:

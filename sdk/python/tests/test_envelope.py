@@ -342,6 +342,47 @@ async def test_a_stream_passes_piece_by_piece() -> None:
     assert pieces[:2] == [b"data: 1\n\n", b"data: 2\n\n"]
 
 
+async def test_a_client_that_goes_away_is_no_failure_of_the_service() -> None:
+    routes = APIRouter()
+
+    @routes.post("/upload")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
+    @routes.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            while True:
+                yield b"piece"
+
+        return StreamingResponse(parts())
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("the connection is gone")  # as servers of ASGI 2.4 say
+
+    app = service(routes, METRICS_ENABLED=True)
+    with log_of() as records:
+        for method, path in (("POST", "/upload"), ("GET", "/endless")):
+            scope = {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.4"},
+                "method": method,
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"",
+                "headers": [(b"host", b"testserver")],
+                "scheme": "http",
+            }
+            await app(scope, receive, send)
+    assert not [record for record in records if record.levelname == "ERROR"]
+    assert not app.state.metrics.broken()
+    assert ("/upload", "POST", 499) in [key for key, _ in app.state.metrics.series()]
+
+
 async def test_an_app_may_send_the_same_headers_again_and_again() -> None:
     reused = Response("same")
     routes = APIRouter()

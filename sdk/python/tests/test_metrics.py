@@ -302,6 +302,37 @@ anyio.run(main)
     assert "items_v1_identity_key_set_fetches_total 9.0" in text
 
 
+def test_gauges_of_processes_that_were_killed_are_cleared(tmp_path: Path) -> None:
+    script = """
+import os, sys, signal, anyio
+sys.path.insert(0, {tests!r})
+from kit_help import AppLifecycle, service, serving
+class Identity:
+    def statistics(self): return {{"staleness_seconds": float(sys.argv[1])}}
+    async def close(self): ...
+app = service(METRICS_ENABLED=True, lifecycle=AppLifecycle(auth_deps=Identity()))
+async def main():
+    async with serving(app) as client:
+        await client.get("/livez")
+        text = (await client.get("/metrics")).text
+        print(next(line for line in text.splitlines() if line.startswith("items_v1_identity_staleness")))
+        if sys.argv[2] == "killed":
+            sys.stdout.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+anyio.run(main)
+"""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+
+    def run(value: str, end: str) -> str:
+        command = [sys.executable, "-c", script.format(tests=str(Path(__file__).parent)), value, end]
+        return subprocess.run(command, env=environment, text=True, capture_output=True, check=False).stdout.strip()
+
+    assert run("900", "killed").endswith(" 900.0")
+    assert list(tmp_path.glob("gauge_live*"))
+    assert run("1", "ended").endswith(" 1.0")
+    assert not list(tmp_path.glob("gauge_live*"))
+
+
 async def test_a_missing_client_library_is_told_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from vestibule.errors import ConfigurationError
 

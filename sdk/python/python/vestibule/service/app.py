@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -20,7 +21,7 @@ from vestibule.service.checks import enforce_settings
 from vestibule.service.checks_builtin import database_check, identity_check
 from vestibule.service.compatibility import check_compatibility
 from vestibule.service.documentation import allow_pages, documentation_urls, duplicate_operations, operation_id
-from vestibule.service.envelope import Envelope, TrustedHosts, unhandled
+from vestibule.service.envelope import Envelope, TrustedHosts, gone, unhandled
 from vestibule.service.headers import security_headers
 from vestibule.service.health import HealthCheck, HealthConfig
 from vestibule.service.lifespan import AppLifecycle, Lifespan, ready_lifespan, service_lifespan
@@ -93,7 +94,7 @@ def create_app(
     app.state.service_ready, app.state.ready_since = False, None
     app.state.db_engine = lifecycle.db_engine  # where pre-start looks for it
     app.add_exception_handler(Exception, unhandled)
-    allow_pages(app)
+    app.add_exception_handler(ClientDisconnect, gone)
 
     checks = builtin_checks(lifecycle) if health.checks is None else health.checks
     Probes(checks, health, options, state).add_to(app)
@@ -105,6 +106,8 @@ def create_app(
     own = list(app.router.routes)
     app.include_router(router)
     headers = security_headers(settings, options)
+    if any(name == b"content-security-policy" for name, _ in headers):
+        allow_pages(app, own)
     hosts = TrustedHosts(options.hosts, probe_paths(options)) if options.hosts else None
     app.envelope = lambda inner: Envelope(
         inner, state=state, headers=headers, hosts=hosts, cors=cors(options), metrics=metrics
@@ -235,6 +238,7 @@ def _refreshing(inner: Lifespan, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[Any]:
         async with inner(app) as given:
+            metrics.join()
             task = asyncio.create_task(refresh())
             try:
                 yield given
@@ -242,5 +246,6 @@ def _refreshing(inner: Lifespan, metrics: Metrics) -> Lifespan:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+                metrics.leave()
 
     return lifespan

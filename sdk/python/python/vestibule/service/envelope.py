@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -142,12 +142,13 @@ class Envelope:
         came = perf_counter()
         status = 0
         ended = False
+        left = False
         more = () if origin else self._vary
         if self._request_ids:
             more = (*more, (request_ids.HEADER, id_))
 
         async def dressed(message: Message) -> None:
-            nonlocal status, ended
+            nonlocal status, ended, left
             kind = message["type"]
             if kind == "http.response.start":
                 status = message["status"]
@@ -161,11 +162,18 @@ class Envelope:
                 ended = True
                 if self._metrics is not None:
                     self._metrics.answered(scope, status, perf_counter() - came)
-            await send(message)
+            try:
+                await send(message)
+            except OSError:
+                left = True  # servers say so that the client went away (ASGI 2.4)
+                raise
 
         try:
             await app(scope, receive, dressed)
         except Exception as error:
+            if left or isinstance(error, ClientDisconnect) or isinstance(error.__cause__, ClientDisconnect):
+                logger.debug("%s %s: the client went away (request %s)", scope["method"], _path(scope), id_.decode())
+                return
             if status and not ended:
                 # Nobody can be told any more but by breaking off, which is for the server to do; it logs the traceback.
                 logger.error("%s %s: the answer broke off (request %s)", scope["method"], _path(scope), id_.decode())
@@ -185,6 +193,11 @@ class Envelope:
 async def unhandled(request: Request, error: Exception) -> Response:
     """Answers an error that nobody handled (as an exception handler of Starlette): 500, with the request's id."""
     return Response(_failure_body(request.scope), 500, media_type="application/json")
+
+
+async def gone(request: Request, error: Exception) -> Response:
+    """Ends a request whose client went away: nobody hears the 499, but it is counted as no failure of ours."""
+    return Response(status_code=499)
 
 
 def _failure_body(scope: Scope) -> bytes:

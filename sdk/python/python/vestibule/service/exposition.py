@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from vestibule.service.series import BUCKETS, Series
@@ -16,6 +19,7 @@ from vestibule.service.series import BUCKETS, Series
 if TYPE_CHECKING:
     from vestibule.service.metrics import Metrics
 
+_PROCESS: Final = re.compile(r"_([0-9]+)\.db$")
 _ROUTE: Final = ("method", "endpoint")
 _REQUESTS: Final = ("http_requests", "Requests answered", (*_ROUTE, "status_code"))
 _SECONDS: Final = ("http_request_duration_seconds", "Time from a request to the end of its answer, in seconds", _ROUTE)
@@ -94,6 +98,11 @@ class Exposition(Collector):
         if self._shared is not None:
             self._shared.broken(key)
 
+    def forget_processes(self, *, this_one: bool) -> None:
+        """Takes the gauges of processes that ended out of the sums, and of this one if it is about to."""
+        if self._shared is not None:
+            self._shared.forget_processes(this_one=this_one)
+
     def share_identity(self) -> None:
         """Writes the numbers of the identity client where other processes see them."""
         if self._shared is not None:
@@ -162,6 +171,16 @@ def _identity(prefix: str, numbers: dict[str, float]) -> Iterator[Metric]:
             yield family(prefix + shown.name, shown.help, value=float(numbers[key]))
 
 
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 class _Shared:
     """The same metrics as values in files, for several processes. Their children are looked up once."""
 
@@ -209,6 +228,14 @@ class _Shared:
     def broken(self, key: tuple[str, str]) -> None:
         if self._broken is not None:
             self._broken.labels(key[1], key[0]).inc()
+
+    def forget_processes(self, *, this_one: bool) -> None:
+        """Takes the gauges of processes that ended out of the sums, and of this one if it is about to."""
+        folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        pids = {int(name[1]) for file in folder.glob("gauge_live*.db") if (name := _PROCESS.search(file.name))}
+        for pid in pids:
+            if pid == os.getpid() if this_one else not _is_running(pid):
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def identity(self) -> None:
         if self._metrics.identity is None:

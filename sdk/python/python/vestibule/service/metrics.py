@@ -120,6 +120,14 @@ class Metrics:
         """Takes over the numbers of the identity client where processes share their metrics; otherwise does nothing."""
         self._exposition.share_identity()
 
+    def join(self) -> None:
+        """This process begins to share its metrics; what others left behind that were killed is cleared."""
+        self._exposition.forget_processes(this_one=False)
+
+    def leave(self) -> None:
+        """This process ends; its gauges count no more."""
+        self._exposition.forget_processes(this_one=True)
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Everything in the text format that `accept` asks for, and its content type. It may take milliseconds."""
         return self._exposition.render(accept)
