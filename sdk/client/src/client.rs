@@ -270,7 +270,7 @@ impl Client {
         let now = inner.clock.monotonic();
         let standing = inner.hearing.standing();
         let state = standing.map(|_| inner.hearing.freshness());
-        let feed_is_refused = state == Some(Freshness::Refused);
+        let feed_is_refused = inner.hearing.is_refused();
         Statistics {
             keys: inner.keys.keys().keys().len(),
             key_fetches: progress.finished,

@@ -159,6 +159,11 @@ impl Feed {
         self.shared.until(Shared::is_current).await;
     }
 
+    /// Whether there is no stream because of a mistake that somebody has to mend, by the last try.
+    pub fn is_mistaken(&self) -> bool {
+        matches!(self.shared.state(), FeedState::Trouble(trouble) if trouble.is_mistake())
+    }
+
     /// Whether the issuer does not let this service listen (401, 403), as it answered last.
     pub fn is_refused(&self) -> bool {
         self.shared.state() == FeedState::Trouble(Trouble::Refused)

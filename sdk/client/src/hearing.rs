@@ -129,7 +129,7 @@ impl Hearing {
     pub(crate) fn freshness(&self) -> Freshness {
         match self {
             Self::Feed { feed, .. } if feed.is_current() => Freshness::Current,
-            Self::Feed { feed, .. } if feed.is_refused() => Freshness::Refused,
+            Self::Feed { feed, .. } if feed.is_mistaken() => Freshness::Mistaken,
             Self::Nothing | Self::Asking | Self::Feed { .. } => Freshness::Stale,
             Self::ByHand { is_stale, .. } if is_stale.load(Ordering::Acquire) => Freshness::Stale,
             Self::ByHand { .. } => Freshness::Current,
@@ -141,6 +141,11 @@ impl Hearing {
         if let Self::ByHand { is_stale, .. } = self {
             is_stale.store(stale, Ordering::Release);
         }
+    }
+
+    /// Whether the issuer refuses our credential to the feed.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Feed { feed, .. } if feed.is_refused())
     }
 
     /// How the feed goes; `None` without one.

@@ -24,8 +24,9 @@ pub(crate) enum Freshness {
     Current,
     /// Something may have been missed.
     Stale,
-    /// The issuer does not tell us anything: it refuses our credential. That is a mistake of ours and no outage.
-    Refused,
+    /// The issuer does not tell us anything: it refuses our credential, or there is no stream where we look for it. That is
+    /// a mistake and no outage.
+    Mistaken,
 }
 
 /// What the issuer said when it was asked.
@@ -80,7 +81,7 @@ pub(crate) fn decide(situation: Situation, asked: Option<Outcome>) -> Decision {
         Freshness::Current if judgement == Judgement::Good => Accept,
         // One question settles a token from before the table begins; that is worth it under every policy.
         Freshness::Current => ask(situation),
-        Freshness::Stale | Freshness::Refused => match situation.policy {
+        Freshness::Stale | Freshness::Mistaken => match situation.policy {
             StalePolicy::FailClosed => Unavailable,
             StalePolicy::FailOpen if state == Freshness::Stale => Accept,
             StalePolicy::Introspect | StalePolicy::FailOpen => ask(situation),
@@ -100,7 +101,7 @@ fn ask(situation: Situation) -> Decision {
 fn without_answer(situation: Situation) -> Decision {
     let may_open = match situation.feed {
         None => situation.failure_mode == FailureMode::FailOpen,
-        Some((_, Freshness::Refused)) => false,
+        Some((_, Freshness::Mistaken)) => false,
         Some(_) => match situation.policy {
             StalePolicy::FailOpen => true,
             StalePolicy::FailClosed => false,
@@ -140,9 +141,9 @@ mod tests {
         Some((Good, Stale)),
         Some((Unknown, Stale)),
         Some((Revoked, Stale)),
-        Some((Good, Refused)),
-        Some((Unknown, Refused)),
-        Some((Revoked, Refused)),
+        Some((Good, Mistaken)),
+        Some((Unknown, Mistaken)),
+        Some((Revoked, Mistaken)),
     ];
 
     fn situations() -> impl Iterator<Item = Situation> {
@@ -360,7 +361,7 @@ mod tests {
             situations().filter(|situation| !matches!(situation.feed, Some((Revoked, _))))
         {
             assert_eq!(decide(situation, Some(Untrustworthy)), Unavailable);
-            if matches!(situation.feed, Some((_, Refused))) {
+            if matches!(situation.feed, Some((_, Mistaken))) {
                 assert_ne!(decide(situation, None), Accept, "{situation:?}");
                 assert_eq!(decide(situation, Some(Unreachable)), Unavailable);
             }

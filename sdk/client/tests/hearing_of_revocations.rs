@@ -13,8 +13,8 @@ use tokio::{
     task::JoinSet,
 };
 use vestibule_client::{
-    Check, CheckError, Client, Config, Credential, Refusal, RevocationSource, StalePolicy,
-    Unavailable,
+    Check, CheckError, Client, Config, Credential, FailureMode, FeedState, Refusal,
+    RevocationSource, StalePolicy, Unavailable,
 };
 
 type Outcome = Result<(), CheckError>;
@@ -288,25 +288,48 @@ async fn a_client_whose_stream_is_silent_is_stale() {
 }
 
 #[tokio::test]
-async fn fail_open_does_not_turn_a_mistyped_secret_into_no_revocation() {
+async fn fail_open_does_not_turn_a_mistyped_secret_or_address_into_no_revocation() {
     let (issuer, key) = (Issuer::start().await, key());
-    for status in [401, 403] {
+    let page = Reply::Answer(200, b"<html>".to_vec());
+    let mistakes = [401, 403, 404, 307].map(|status| Reply::Answer(status, Vec::new()));
+    for mistake in mistakes.into_iter().chain([page]) {
         issuer
             .publishes(&[&key])
-            .on(EVENTS, Reply::Answer(status, Vec::new()))
-            .on(STATUS, Reply::Answer(status, Vec::new()));
+            .on(EVENTS, mistake.clone())
+            .on(STATUS, mistake);
         let config = Config {
             stale_policy: StalePolicy::FailOpen,
+            failure_mode: FailureMode::FailOpen,
             ..listening(&issuer)
         };
         let client = Client::new(config, &Handle::current()).expect("a good configuration");
-        until(|| client.statistics().feed_is_refused).await;
+        let state = || client.statistics().feed.map(|feed| feed.state);
+        until(|| matches!(state(), Some(FeedState::Trouble(_)))).await;
         let error = client
             .check_async(&token(&key, "one"), None)
             .await
             .expect_err("not known");
         assert_eq!(error, Unavailable::Revocation.into());
     }
+}
+
+#[tokio::test]
+async fn fail_open_opens_in_an_outage() {
+    let (issuer, key) = (Issuer::start().await, key());
+    let outage = Reply::Answer(503, Vec::new());
+    issuer
+        .publishes(&[&key])
+        .on(EVENTS, outage.clone())
+        .on(STATUS, outage);
+    let config = Config {
+        stale_policy: StalePolicy::FailOpen,
+        ..listening(&issuer)
+    };
+    let client = Client::new(config, &Handle::current()).expect("a good configuration");
+    let state = || client.statistics().feed.map(|feed| feed.state);
+    until(|| matches!(state(), Some(FeedState::Trouble(_)))).await;
+    assert!(client.check_async(&token(&key, "one"), None).await.is_ok());
+    assert!(!client.statistics().credential_is_refused);
 }
 
 #[tokio::test]

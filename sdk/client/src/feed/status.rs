@@ -83,6 +83,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Whether somebody has to mend it, a wrong credential or address: that is no outage, which passes by itself.
+    pub const fn is_mistake(self) -> bool {
+        match self {
+            Self::Refused | Self::Disabled | Self::NoStream => true,
+            Self::Status(status) => !matches!(status, 408 | 429 | 500..=599),
+            Self::Unreachable | Self::Ended | Self::Silent | Self::TooLong => false,
+        }
+    }
+
     /// A name for metrics: one word in lower case.
     pub const fn name(self) -> &'static str {
         match self {
