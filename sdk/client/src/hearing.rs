@@ -16,7 +16,7 @@ use crate::{
     key_set::KeyCache, policy::Freshness,
 };
 
-/// For how long revocations are remembered at least, and how many of them at most (some 20 MB).
+/// For how long revocations are remembered at least, and how many of them at most (some 20 MB, 80 at worst).
 const LEAST_RETENTION: Duration = Duration::from_hours(2);
 const MOST_REVOCATIONS: usize = 200_000;
 

@@ -166,7 +166,8 @@ impl Account {
 
 impl Standing {
     /// An empty table that knows nothing yet. What is told is kept for `retention`, which should be longer than access
-    /// tokens live, and there are at most `most` things in it; a thing takes some 100 bytes.
+    /// tokens live, and there are at most `most` things in it: a token or a session takes
+    /// some 100 bytes, an account up to 400.
     pub fn new(retention: Duration, most: usize) -> Self {
         Self {
             names: (RandomState::new(), RandomState::new()),
