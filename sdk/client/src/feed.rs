@@ -2,9 +2,9 @@
 //! every moment for how long it may have missed something.
 //!
 //! How quickly a stream is known to be silent depends on the issuer. Vestibule sends a heartbeat each second when asked
-//! to, so a feed that is current misses nothing that is older than some 2.5 seconds, and usually milliseconds. Other
-//! issuers of the family send one every 15 seconds whatever is asked: there it is 31 seconds, though only while the
-//! connection stands and is silent; one that breaks is noticed at once.
+//! to: a feed that is current has missed nothing that is older than two seconds, and hears of most within milliseconds.
+//! Other issuers of the family send one every 15 seconds whatever is asked; there it is half a minute. Both hold for
+//! connections that fall silent; one that breaks is noticed at once, and after a second without it no feed is current.
 
 mod status;
 
@@ -35,6 +35,10 @@ use crate::{
 
 /// How often issuers that cannot be asked for another rhythm send heartbeats.
 const FIXED_HEARTBEAT: Duration = Duration::from_secs(15);
+/// A feed is current for so many heartbeats after the last one.
+const TOLERATED_HEARTBEATS: u32 = 2;
+/// The same once it is known that the connection broke.
+const TOLERATED_BREAK: Duration = Duration::from_secs(1);
 /// After so many heartbeats in which nothing came the stream is taken for dead.
 const SILENT_HEARTBEATS: u32 = 3;
 /// The pauses between attempts to connect, from the first to the longest.
@@ -92,11 +96,6 @@ impl FeedConfig {
                 &self.lookback.as_secs().min(LONGEST_LOOKBACK).to_string(),
             );
         url
-    }
-
-    /// For how long a feed is current after a heartbeat, when heartbeats come this often.
-    fn tolerance(heartbeat: Duration) -> Duration {
-        heartbeat * 2 + Duration::from_millis(500).max(heartbeat / 15)
     }
 }
 
@@ -337,7 +336,7 @@ impl Reader {
         }
         self.current_at = Some(now);
         self.standing.age(now);
-        self.shared.current(FeedConfig::tolerance(self.heartbeat()));
+        self.shared.current(self.heartbeat() * TOLERATED_HEARTBEATS);
     }
 
     fn take_frame(&mut self, frame: Frame, connection: Connection, now: Timestamp) {

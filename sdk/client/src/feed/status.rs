@@ -222,7 +222,6 @@ impl Shared {
 
     /// Everything until now was told; heartbeats come so often that this holds for so long.
     pub(super) fn current(&self, tolerance: Duration) {
-        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(NEVER - 1);
         self.current_at
             .store(micros(self.clock.monotonic()), Ordering::Release);
         self.tolerance.store(micros(tolerance), Ordering::Release);
@@ -235,9 +234,8 @@ impl Shared {
 
     pub(super) fn broken(&self, trouble: Trouble) {
         // Whatever happens from now on is heard of later.
-        let narrow = super::FeedConfig::tolerance(Duration::from_secs(1));
-        let narrow = u64::try_from(narrow.as_micros()).unwrap_or_default();
-        self.tolerance.fetch_min(narrow, Ordering::AcqRel);
+        let tolerance = micros(super::TOLERATED_BREAK);
+        self.tolerance.fetch_min(tolerance, Ordering::AcqRel);
         if self.told().complained_of.replace(trouble) != Some(trouble) {
             tracing::warn!(%trouble, "the event stream is not followed; trying again");
         }
@@ -274,4 +272,8 @@ impl Shared {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(NEVER - 1)
 }

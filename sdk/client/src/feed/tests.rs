@@ -5,7 +5,6 @@ mod hostile;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use proptest::prelude::*;
 use secret::SecretString;
 use serde_json::{Value, json};
 use token::event_text;
