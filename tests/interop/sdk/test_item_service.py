@@ -28,16 +28,18 @@ def kept_in(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: py
 def items(
     request: pytest.FixtureRequest, issuer: Issuer, kept_in: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
+    """The service and its variant, which has the routes that show the difference."""
     service = Service(issuer, tmp_path_factory.mktemp("service"), kept_in, app=request.param)
     yield service
     service.close()
 
 
-@pytest.fixture
-def threads(items: Service) -> Service:
-    if "async" in items.app:
-        pytest.skip("the variant has the routes that show the difference")
-    return items
+@pytest.fixture(scope="module")
+def threads(issuer: Issuer, kept_in: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service alone."""
+    service = Service(issuer, tmp_path_factory.mktemp("service"), kept_in)
+    yield service
+    service.close()
 
 
 def test_migrations_may_run_again(issuer: Issuer, kept_in: Database) -> None:
@@ -135,7 +137,8 @@ def test_without_a_token_only_the_count_is_told(issuer: Issuer, threads: Service
 
 def test_what_is_no_item_is_refused(issuer: Issuer, items: Service) -> None:
     writer = issuer.sign_in("writer")
-    for body in ({}, {"title": "  "}, {"title": "x" * 201}, {"title": "x", "owner_id": str(uuid4())}, []):
+    refused: list[object] = [{}, {"title": "  "}, {"title": "x" * 201}, {"title": "x", "owner_id": str(uuid4())}, []]
+    for body in refused:
         assert items.request("POST", "/", writer, json=body).status_code == 422
 
 
@@ -147,9 +150,8 @@ def test_health_and_metrics_are_there(items: Service) -> None:
     assert "http_requests_total" in told.text
 
 
-@pytest.mark.parametrize("app", ["app.main:app", "app.main_async:app"])
-def test_every_route_is_guarded_or_marked(items: Service, app: str) -> None:
-    audit = items.run("vestibule", "audit", app)
+def test_every_route_is_guarded_or_marked(items: Service) -> None:
+    audit = items.run("vestibule", "audit", items.app)
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
