@@ -15,7 +15,7 @@ pub(crate) fn refused(refusal: Refusal) -> PyErr {
 
 /// It cannot be known whether the token is good.
 pub(crate) fn unavailable(unavailable: &Unavailable) -> PyErr {
-    IdentityUnavailable::new_err(unavailable.cause())
+    IdentityUnavailable::new_err((unavailable.cause(), 1_u32, unavailable.to_string()))
 }
 
 /// Either of the two.

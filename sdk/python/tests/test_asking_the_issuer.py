@@ -135,7 +135,7 @@ def test_a_storm_of_unknown_key_ids_makes_no_storm_of_fetches(issuer: NetworkIss
     [(500, None), (404, None), (302, None), (200, b"no json"), (200, []), (200, b" " * (2 << 20))],
 )
 def test_without_keys_the_answer_is_503_and_it_heals(
-    issuer: NetworkIssuer, built: list[AuthDeps], status: int, published: Any
+    issuer: NetworkIssuer, built: list[AuthDeps], status: int, published: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         issuer.status, issuer.published = status, published
@@ -153,6 +153,7 @@ def test_without_keys_the_answer_is_503_and_it_heals(
 
     with anyio_timeout():
         asyncio.run(main())
+    assert "auth.unavailable cause=keys: the issuer's keys are not known: " in caplog.text
 
 
 def anyio_timeout() -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
+from pydantic.errors import PydanticUndefinedAnnotation
 from starlette.testclient import WebSocketDenialResponse
 
 from vestibule.errors import ConfigurationError
@@ -370,10 +371,15 @@ def test_an_annotation_that_cannot_be_resolved_is_told_in_a_sentence() -> None:
 
     assert unresolved_annotations(router.routes) == []
 
-    @router.get("/bad")
     async def bad(user: "local.CurrentUser") -> str:  # type: ignore[name-defined]
         return str(user)
 
+    try:
+        router.get("/bad")(bad)
+    except PydanticUndefinedAnnotation as error:
+        # Older versions of pydantic say it themselves.
+        assert "'local' is not defined" in str(error)  # noqa: PT017
+        return
     [sentence] = unresolved_annotations(router.routes)
     assert "/bad" in sentence
     assert "local.CurrentUser" in sentence

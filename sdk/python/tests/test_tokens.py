@@ -231,8 +231,8 @@ def test_event_signatures_are_those_that_subscribers_compute() -> None:
 def test_errors_survive_pickling() -> None:
     refused = pickle.loads(pickle.dumps(InvalidToken("expired")))
     assert (refused.reason, isinstance(refused, VestibuleError)) == ("expired", True)
-    unavailable = pickle.loads(pickle.dumps(IdentityUnavailable("keys", 7)))
-    assert (unavailable.cause, unavailable.retry_after) == ("keys", 7)
+    unavailable = pickle.loads(pickle.dumps(IdentityUnavailable("keys", 7, "lost")))
+    assert (unavailable.cause, unavailable.retry_after, unavailable.detail) == ("keys", 7, "lost")
 
 
 def test_the_interpreter_is_released_during_verification() -> None:

@@ -44,18 +44,23 @@ class IdentityUnavailable(VestibuleError):
     Attributes:
         cause: What was missing: the issuer's `keys`, or its word on `revocation`.
         retry_after: Seconds after which it is worth another try.
+        detail: What went wrong, for the log. It names no secret.
     """
 
     cause: Literal["keys", "revocation"]
     retry_after: int
+    detail: str
 
-    def __init__(self, cause: Literal["keys", "revocation"] = "revocation", retry_after: int = 1) -> None:
-        super().__init__(f"Identity could not be checked: the issuer was not reached for {cause}")
+    def __init__(
+        self, cause: Literal["keys", "revocation"] = "revocation", retry_after: int = 1, detail: str = "no answer"
+    ) -> None:
+        super().__init__(f"Identity could not be checked: {detail}")
         self.cause = cause
         self.retry_after = retry_after
+        self.detail = detail
 
-    def __reduce__(self) -> tuple[type[IdentityUnavailable], tuple[str, int]]:
-        return type(self), (self.cause, self.retry_after)
+    def __reduce__(self) -> tuple[type[IdentityUnavailable], tuple[str, int, str]]:
+        return type(self), (self.cause, self.retry_after, self.detail)
 
 
 class ConfigurationError(VestibuleError):

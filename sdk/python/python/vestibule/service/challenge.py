@@ -133,5 +133,5 @@ def refuse_unavailable(
             error.cause,
         )
     else:
-        _log.warning("auth.unavailable cause=%s", error.cause)
+        _log.warning("auth.unavailable cause=%s: %s", error.cause, error.detail)
     refuse(connection, 503, "Identity could not be checked", {"Retry-After": str(error.retry_after)})
