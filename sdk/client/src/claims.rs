@@ -83,7 +83,7 @@ impl Role {
 
 /// The claims that concern us as they were sent. A claim that is named twice is an error (RFC 7519 §4).
 ///
-/// Those in the first part are missing when they are null; in the second part null is a value like any other.
+/// Where a null is no good value it is kept, so that it is refused; elsewhere it stands for nothing.
 #[derive(Deserialize)]
 pub(crate) struct Raw {
     pub(crate) sub: Option<Value>,
@@ -91,7 +91,9 @@ pub(crate) struct Raw {
     #[serde(rename = "type")]
     pub(crate) token_type: Option<Value>,
     pub(crate) exp: Option<Value>,
+    #[serde(default, deserialize_with = "even_null")]
     pub(crate) iat: Option<Value>,
+    #[serde(default, deserialize_with = "even_null")]
     pub(crate) nbf: Option<Value>,
     pub(crate) iss: Option<Value>,
     pub(crate) aud: Option<Value>,

@@ -167,8 +167,9 @@ fn check(payload: &[u8], expected: &Expectations, now: Timestamp) -> Result<Clai
         iat: optional_seconds(raw.iat.as_ref())?,
         nbf: optional_seconds(raw.nbf.as_ref())?,
         exp: raw.exp.as_ref().and_then(seconds).ok_or(Refusal::Invalid)?,
-        iss: optional_by(raw.iss.take(), text)?,
-        aud: optional_by(raw.aud.take(), texts)?.unwrap_or_default(),
+        // Where nobody expects anything of them they may be anything.
+        iss: expected_by(raw.iss.take(), expected.issuer.is_some(), text)?,
+        aud: expected_by(raw.aud.take(), expected.audience.is_some(), texts)?.unwrap_or_default(),
     };
     check_times(&checked, expected.leeway, now)?;
     if expected
@@ -226,13 +227,15 @@ fn optional_seconds(value: Option<&serde_json::Value>) -> Result<Option<i64>, Re
         .transpose()
 }
 
-fn optional_by<T>(
+fn expected_by<T>(
     value: Option<serde_json::Value>,
+    is_expected: bool,
     read: impl FnOnce(serde_json::Value) -> Option<T>,
 ) -> Result<Option<T>, Refusal> {
-    value
-        .map(|value| read(value).ok_or(Refusal::Invalid))
-        .transpose()
+    match value.map(read) {
+        Some(None) if is_expected => Err(Refusal::Invalid),
+        read => Ok(read.flatten()),
+    }
 }
 
 #[cfg(test)]

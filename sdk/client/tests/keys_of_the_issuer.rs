@@ -229,6 +229,38 @@ async fn a_flood_of_made_up_keys_costs_the_issuer_next_to_nothing() {
 }
 
 #[tokio::test]
+async fn a_flood_of_forged_tokens_neither_fills_nor_empties_the_memory() {
+    let (issuer, key) = (Issuer::start().await, key());
+    issuer.publishes(&[&key]);
+    let client = client(Config {
+        identities: 8,
+        ..issuer.config()
+    });
+    let known: Vec<_> = (0..4)
+        .map(|number| token(&key, &number.to_string()))
+        .collect();
+    for token in &known {
+        who(&client, token).await.expect("its key is there");
+    }
+    let (head, _) = known[0].rsplit_once('.').expect("three parts");
+    for number in 0..1000_u64 {
+        let signature = format!("{number:022x}{number:064x}");
+        let refusal = refused(&client.check(&format!("{head}.{signature}"), None));
+        assert_eq!(refusal, Some(Refusal::Invalid));
+    }
+    let (before, checked) = (client.statistics().verifications, known.len());
+    assert_eq!(client.statistics().identities, checked);
+    for token in &known {
+        assert!(matches!(client.check(token, None), Check::Known(_)));
+    }
+    assert_eq!(
+        client.statistics().verifications,
+        before,
+        "all are remembered"
+    );
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_down_at_the_start_is_found_when_it_comes() {
     let (issuer, key) = (Issuer::start().await, key());
     issuer.publishes(&[&key]);

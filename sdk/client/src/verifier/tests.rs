@@ -151,6 +151,21 @@ fn claims_that_are_demanded_cannot_be_left_out() {
     for name in ["iat", "nbf", "iss", "aud"] {
         assert!(judged(&changed(name, None), &permissive).is_ok(), "{name}");
     }
+    for name in ["iat", "nbf"] {
+        assert_eq!(
+            judged(&changed(name, Value::Null), &permissive),
+            Err(Refusal::Invalid),
+            "{name} null"
+        );
+    }
+    for name in ["iss", "aud"] {
+        for odd in [Value::Null, json!(5), json!([1])] {
+            assert!(
+                judged(&changed(name, odd), &permissive).is_ok(),
+                "nobody looks at {name}"
+            );
+        }
+    }
     for name in ["sub", "type", "jti", "exp"] {
         assert_eq!(
             judged(&changed(name, None), &permissive),
