@@ -10,7 +10,7 @@ use vestibule_client::{FeedState, Judgement, feed::Trouble};
 use crate::fixture::World;
 
 /// A number below `most`, another each time.
-fn random(most: usize) -> usize {
+pub(crate) fn random(most: usize) -> usize {
     usize::try_from(RandomState::new().hash_one(0) >> 33).unwrap() % most
 }
 

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod breaks;
+mod client;
 mod fixture;
 
 use ::accounts::Role;
