@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from kit_help import AppLifecycle, service, serving
+from starlette.routing import Match, NoMatchFound, Route
+
+from vestibule.service.fixed_routes import FixedRoutes
 
 pytestmark = pytest.mark.anyio
 OWN = ("/livez", "/readyz", "/items/v1/livez", "/items/v1/readyz", "/items/v1/health/", "/items/v1/docs", "/metrics")
@@ -44,16 +48,23 @@ async def test_what_is_mounted_at_the_root_does_not_either() -> None:
         assert (await client.get("/livez")).status_code == 200
 
 
-async def test_requests_of_the_service_are_not_held_against_the_kits_routes_first() -> None:
-    router = APIRouter()
-
-    @router.get("/thing")
-    async def thing() -> str:
-        return "thing"
-
-    app = service(router, METRICS_ENABLED=True)
-    paths = [getattr(route, "path", None) for route in app.router.routes]
-    assert paths[0] not in OWN
-    assert paths[-1] in OWN
+async def test_slashes_methods_and_names_work_as_with_any_route() -> None:
+    app = service(METRICS_ENABLED=True)
     async with serving(app) as client:
-        assert (await client.get("/thing")).json() == "thing"
+        assert (await client.get("/items/v1/health")).status_code == 307
+        assert (await client.post("/livez")).status_code == 405
+        assert (await client.get("/livez/more")).status_code == 404
+    assert str(app.url_path_for("swagger_ui_html")) == "/items/v1/docs"
+    with pytest.raises(NoMatchFound):
+        app.url_path_for("nothing")
+
+
+async def test_a_proxy_may_take_a_path_away() -> None:
+    transport = httpx.ASGITransport(service(), root_path="/svc")
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.get("/svc/livez")).status_code == 200
+
+
+def test_a_websocket_is_none_of_them() -> None:
+    routes = FixedRoutes([Route("/livez", lambda request: None)])
+    assert routes.matches({"type": "websocket", "path": "/livez", "headers": []})[0] is Match.NONE

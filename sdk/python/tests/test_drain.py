@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+import vestibule
+
 APP = """
 import anyio
 from fastapi import APIRouter
@@ -50,7 +52,7 @@ def server(folder: Path, seconds: float, *arguments: str) -> Iterator[tuple[subp
     (folder / "drained.py").write_text(APP.replace("{seconds}", str(seconds)))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    source = str(Path(__file__).parents[1] / "python")
+    source = str(Path(vestibule.__file__).parents[1])
     command = [sys.executable, "-m", "uvicorn", "drained:app", "--port", str(port), "--log-level", "info", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
     process = subprocess.Popen(

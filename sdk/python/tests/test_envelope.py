@@ -15,7 +15,8 @@ from kit_help import ORIGIN, PRODUCTION, calling, log_of, service, serving
 from starlette.testclient import TestClient
 
 from vestibule.service import AppLifecycle, RequestIdFilter, create_app, request_id
-from vestibule.service.envelope import TrustedHosts
+from vestibule.service.cross_origin import CrossOrigin
+from vestibule.service.hosts import TrustedHosts
 from vestibule.service.request_ids import accept
 from vestibule.service.settings import ServiceSettings
 
@@ -106,7 +107,7 @@ async def test_an_error_after_the_answer_began_closes_the_connection_and_is_coun
     async with serving(app) as client:
         with (
             log_of() as records,
-            pytest.raises(Exception, match=r"after the start|sub-exception"),
+            pytest.raises(Exception, match=r"after the start|TaskGroup"),
         ):  # grouped by some Starlettes
             await client.get("/broken-later")
         metrics = (await client.get("/metrics")).text
@@ -257,6 +258,14 @@ def test_hosts_match_whole_names_and_wildcards_only_below_a_dot() -> None:
     assert not hosts.allow([], "/")
 
 
+def test_probes_are_known_behind_a_proxy_that_takes_a_path_away() -> None:
+    hosts = TrustedHosts(["api.example.com"], {"/livez"})
+    assert hosts.allow([b"10.0.0.1"], "/svc/livez", "/svc")
+    assert hosts.allow([], "/livez")
+    assert not hosts.allow([b"10.0.0.1"], "/svc/livez")
+    assert not hosts.allow([b"10.0.0.1"], "/svc/other", "/svc")
+
+
 def test_what_is_remembered_of_hosts_is_bounded() -> None:
     hosts = TrustedHosts(["*.example.org"])
     assert all(hosts.allow([b"h%d.example.org" % number], "/") for number in range(10_000))
@@ -277,6 +286,41 @@ async def test_preflights_allow_what_services_use_and_refuse_other_origins() -> 
         assert strange.headers["x-content-type-options"] == "nosniff"
         elsewhere = await client.get("/fine", headers={"origin": "https://evil.example"})
         assert "access-control-allow-origin" not in elsewhere.headers
+
+
+async def test_an_answer_names_one_origin_whatever_the_route_says() -> None:
+    routes = APIRouter()
+
+    @routes.get("/any")
+    async def any_origin() -> Response:
+        return Response("x", headers={"access-control-allow-origin": "*"})
+
+    async with calling(service(routes)) as client:
+        allowed = await client.get("/any", headers={"origin": ORIGIN})
+        elsewhere = await client.get("/any", headers={"origin": "https://evil.example"})
+    assert allowed.headers.get_list("access-control-allow-origin") == [ORIGIN]
+    assert allowed.headers["access-control-expose-headers"].startswith("X-Request-ID")
+    # What a route opens to all on purpose stays open, without credentials.
+    assert elsewhere.headers.get_list("access-control-allow-origin") == ["*"]
+    assert "access-control-allow-credentials" not in elsewhere.headers
+
+
+async def test_options_that_are_no_preflight_reach_the_service() -> None:
+    routes = APIRouter()
+
+    @routes.options("/any")
+    async def options() -> str:
+        return "options"
+
+    async with calling(service(routes)) as client:
+        answer = await client.options("/any", headers={"origin": ORIGIN})
+    assert answer.json() == "options"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_any_origin_with_credentials_is_refused() -> None:
+    with pytest.raises(ValueError, match="name the origins"):
+        CrossOrigin(["*"])
 
 
 async def test_caches_are_told_that_answers_depend_on_the_origin() -> None:

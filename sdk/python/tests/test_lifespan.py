@@ -121,6 +121,19 @@ async def test_closing_what_hangs_is_given_up_and_the_rest_is_closed(monkeypatch
     assert ends == ["database"]
 
 
+async def test_ready_is_taken_back_before_anything_is_closed() -> None:
+    seen: dict[str, bool] = {}
+
+    class Looks(Held):
+        def dispose(self) -> None:
+            seen[self.name] = app.state.service_ready
+
+    app = service(lifecycle=AppLifecycle(auth_deps=Looks("auth", []), db_engine=Looks("database", [])))
+    async with serving(app):
+        assert app.state.service_ready
+    assert seen == {"auth": False, "database": False}
+
+
 async def test_an_asynchronous_engine_is_waited_for() -> None:
     ends: list[str] = []
 

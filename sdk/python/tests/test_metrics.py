@@ -178,6 +178,15 @@ async def test_a_stream_is_counted_once_when_it_ends() -> None:
     assert counted(app)["items_v1_http_requests_total", "/stream", "GET", "200"] == 1
 
 
+async def test_what_is_counted_is_exposed_at_the_root() -> None:
+    async with serving(service(router, METRICS_ENABLED=True)) as client:
+        await client.get("/things/1")
+        answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["cache-control"] == "no-store"
+    assert 'endpoint="/things/{thing_id}"' in answer.text
+
+
 async def test_without_metrics_nothing_is_exposed() -> None:
     async with serving(service(router)) as client:
         assert (await client.get("/metrics")).status_code == 404

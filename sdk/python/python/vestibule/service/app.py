@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vestibule.errors import ConfigurationError
@@ -20,23 +20,22 @@ from vestibule.service.auth import unresolved_annotations
 from vestibule.service.checks import enforce_settings
 from vestibule.service.checks_builtin import database_check, identity_check
 from vestibule.service.compatibility import check_compatibility
+from vestibule.service.cross_origin import CrossOrigin
 from vestibule.service.documentation import allow_pages, documentation_urls, duplicate_operations, operation_id
-from vestibule.service.envelope import Envelope, TrustedHosts, gone, unhandled
+from vestibule.service.envelope import Envelope, gone, unhandled
+from vestibule.service.fixed_routes import FixedRoutes
 from vestibule.service.headers import security_headers
 from vestibule.service.health import HealthCheck, HealthConfig
+from vestibule.service.hosts import TrustedHosts
 from vestibule.service.lifespan import AppLifecycle, Lifespan, ready_lifespan, service_lifespan
 from vestibule.service.metrics import Metrics, metric_groups, metric_prefix
 from vestibule.service.options import AppOptions
 from vestibule.service.probes import Probes, add_metrics, probe_paths
-from vestibule.service.routes import contexts, put_last, threaded
+from vestibule.service.routes import contexts, threaded
 from vestibule.service.state import ServiceState
 
 logger = logging.getLogger("vestibule.service")
 
-_CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_CORS_HEADERS = ("Authorization", "Content-Type", "X-Requested-With", "X-API-Key", "X-Request-ID")
-_CORS_EXPOSED = ("X-Request-ID", "Retry-After", "WWW-Authenticate")
-_PREFLIGHT_SECONDS = 3600
 _REFRESH_SECONDS = 5.0
 
 
@@ -103,14 +102,16 @@ def create_app(
         app.state.metrics = metrics
         add_metrics(app, metrics, options.scrape_credential)
         metrics.watch(app)
-    own = list(app.router.routes)
-    app.include_router(router)
+    own = [route for route in app.router.routes if isinstance(route, Route)]
     headers = security_headers(settings, options)
     if any(name == b"content-security-policy" for name, _ in headers):
-        allow_pages(app, own)
+        own = allow_pages(app, own)
+    app.router.routes[:] = [FixedRoutes(own)]
+    app.include_router(router)
     hosts = TrustedHosts(options.hosts, probe_paths(options)) if options.hosts else None
+    cross_origin = CrossOrigin(options.origins, options.extra_headers) if options.origins else None
     app.envelope = lambda inner: Envelope(
-        inner, state=state, headers=headers, hosts=hosts, cors=cors(options), metrics=metrics
+        inner, state=state, headers=headers, hosts=hosts, cross_origin=cross_origin, metrics=metrics
     )
     if lifecycle.configure is not None:
         lifecycle.configure(app)
@@ -121,9 +122,7 @@ def create_app(
     inner = app.router.lifespan_context
     if metrics is not None and metrics.shared:
         inner = _refreshing(inner, metrics)
-    inner = ready_lifespan(inner, state, drain_seconds=options.drain_seconds)
-    app.router.lifespan_context = _ordering(inner, own)
-    put_last(app.router, own)
+    app.router.lifespan_context = ready_lifespan(inner, state, drain_seconds=options.drain_seconds)
     for id_ in duplicate_operations(app):
         logger.warning("several routes have the operation id %s: generated clients will have only one of them", id_)
     logger.info("%s %s, environment %s, prefix %r", options.title, options.version, options.environment, options.prefix)
@@ -187,20 +186,6 @@ def builtin_checks(lifecycle: AppLifecycle) -> Sequence[HealthCheck]:
     return checks
 
 
-def cors(options: AppOptions) -> dict[str, Any] | None:
-    """Arguments of Starlette's `CORSMiddleware`; None when no browser of another origin may call."""
-    if not options.origins:
-        return None
-    return {
-        "allow_origins": options.origins,
-        "allow_credentials": True,
-        "allow_methods": _CORS_METHODS,
-        "allow_headers": (*_CORS_HEADERS, *options.extra_headers),
-        "expose_headers": _CORS_EXPOSED,
-        "max_age": _PREFLIGHT_SECONDS,
-    }
-
-
 def _metrics(options: AppOptions, lifecycle: AppLifecycle) -> Metrics | None:
     if not options.metrics:
         return None
@@ -211,18 +196,6 @@ def _metrics(options: AppOptions, lifecycle: AppLifecycle) -> Metrics | None:
         groups=metric_groups(options.metric_groups),
         identity=getattr(lifecycle.auth_deps, "statistics", None),
     )
-
-
-def _ordering(inner: Lifespan, own: Sequence[BaseRoute]) -> Lifespan:
-    """Routes may have been added since the app was made; the order is settled when it starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[Any]:
-        put_last(app.router, own)
-        async with inner(app) as given:
-            yield given
-
-    return lifespan
 
 
 def _refreshing(inner: Lifespan, metrics: Metrics) -> Lifespan:

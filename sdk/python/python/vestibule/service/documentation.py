@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from vestibule.service.options import AppOptions
 from vestibule.service.routes import contexts
@@ -66,20 +66,15 @@ def duplicate_operations(app: FastAPI) -> list[str]:
     return sorted(id_ for id_, count in ids.items() if count > 1)
 
 
-def allow_pages(app: FastAPI, routes: list[BaseRoute]) -> None:
-    """Gives the pages of `app` a policy that lets them load what they need: the scripts in them by their hash.
-
-    Args:
-        app: Whose pages.
-        routes: Routes of it, among them those of the pages; replaced in place, in the app as well.
-    """
-    pages = {app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url} - {None}
-    for at, route in enumerate(routes):
-        if isinstance(route, Route) and route.path in pages:
-            page = Route(
-                route.path, _with_policy(route.endpoint), methods=["GET"], name=route.name, include_in_schema=False
-            )
-            app.router.routes[app.router.routes.index(route)] = routes[at] = page
+def allow_pages(app: FastAPI, routes: Sequence[Route]) -> list[Route]:
+    """`routes` of `app`, its pages with a policy that lets them load what they need: their scripts by hash."""
+    pages = {app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
+    return [
+        Route(route.path, _with_policy(route.endpoint), methods=["GET"], name=route.name, include_in_schema=False)
+        if route.path in pages
+        else route
+        for route in routes
+    ]
 
 
 def _with_policy(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:

@@ -17,8 +17,16 @@ PERMISSIONS: Final = (
 )
 
 _ALWAYS: Final[tuple[RawHeader, ...]] = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
-# Whatever a route says of these: the first has but one value, and a request has but one id.
-_UNCONDITIONAL: Final = frozenset({b"x-content-type-options", b"x-request-id"})
+# Whatever a route says of these: they have one value, which is ours.
+_OURS: Final = frozenset(
+    {
+        b"x-content-type-options",
+        b"x-request-id",
+        b"access-control-allow-origin",
+        b"access-control-allow-credentials",
+        b"access-control-expose-headers",
+    }
+)
 _YEAR: Final = 31_536_000
 
 
@@ -71,29 +79,28 @@ def raw(pairs: Iterable[tuple[str, str]]) -> tuple[RawHeader, ...]:
 class HeaderSet:
     """Headers to be added to answers.
 
+    What an answer says itself is kept (whoever wrote the route knows what it serves), except for
+    `X-Content-Type-Options`, which has but one value.
+
     Args:
         headers: What to add.
-        replace: Whether these go before what an answer says itself. Otherwise the answer's own value is kept
-            (whoever wrote the route knows what it serves), except for `X-Content-Type-Options`, which has but one.
     """
 
-    __slots__ = ("_headers", "_names", "_replace")
+    __slots__ = ("_headers", "_names")
 
-    def __init__(self, headers: Sequence[RawHeader], *, replace: bool = False) -> None:
+    def __init__(self, headers: Sequence[RawHeader]) -> None:
         self._headers = tuple(headers)
-        self._names = frozenset((*(name for name, _ in headers), b"x-request-id"))
-        self._replace = replace
+        self._names = _OURS.union(name for name, _ in headers)
 
-    def dress(self, own: Iterable[RawHeader], *more: RawHeader) -> list[RawHeader]:
-        """A new list of the answer's own headers, these, and `more` as they are."""
+    def dress(self, own: Iterable[RawHeader], more: tuple[RawHeader, ...] = ()) -> list[RawHeader]:
+        """A new list of the answer's own headers, these, and `more`, which replace the answer's own but for `Vary`."""
         own = list(own)
         present = self._names.intersection([name.lower() for name, _ in own])
         if not present:
             return [*own, *self._headers, *more]
-        dropped = present if self._replace else present & _UNCONDITIONAL
-        kept = present - dropped
+        replaced = {name for name, _ in (*more, *self._headers) if name in _OURS}
         return [
-            *(header for header in own if header[0].lower() not in dropped),
-            *(header for header in self._headers if header[0] not in kept),
+            *(header for header in own if header[0].lower() not in replaced),
+            *(header for header in self._headers if header[0] not in present or header[0] in replaced),
             *more,
         ]

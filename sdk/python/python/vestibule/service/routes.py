@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import fastapi.routing
-from starlette.routing import BaseRoute, Host, Match, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
+
+from vestibule.service.fixed_routes import FixedRoutes
 
 Kind = Literal["http", "websocket", "mount", "frontend", "unknown"]
 
@@ -71,26 +73,6 @@ def _runs_in_loop(call: Any) -> bool:
     return any(inspect.iscoroutinefunction(way) or inspect.isasyncgenfunction(way) for way in ways)
 
 
-def put_last(router: Any, own: Sequence[BaseRoute]) -> None:
-    """Puts routes behind all others, where they cost other requests nothing; before them if those take their paths.
-
-    Every request is held against one route after the other, so a dozen rarely used ones in front are felt.
-
-    Args:
-        router: The router of an app.
-        own: Routes of it, all of fixed paths.
-    """
-    mine = [route for route in router.routes if any(route is one for one in own)]
-    others = [route for route in router.routes if not any(route is one for one in own)]
-    taken = any(_takes(other, getattr(route, "path", "/")) for route in mine for other in others)
-    router.routes[:] = [*mine, *others] if taken else [*others, *mine]
-
-
-def _takes(route: BaseRoute, path: str) -> bool:
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": [], "query_string": b""}
-    return route.matches(scope)[0] is not Match.NONE
-
-
 def inner_app(app: Any) -> Any:
     """What is wrapped in middlewares: the first app with routes, following the attribute `app`; else `app` itself."""
     seen: set[int] = set()
@@ -108,7 +90,9 @@ def _walk(routes: Sequence[BaseRoute], path: str, template: str, owner: Any) -> 
         route = getattr(context, "original_route", context)
         here, name = path + (getattr(context, "path", None) or ""), getattr(context, "name", None) or ""
         shown = template + (getattr(context, "path_format", None) or getattr(context, "path", None) or "")
-        if isinstance(route, Mount):
+        if isinstance(route, FixedRoutes):
+            yield from _walk(route.routes, path, template, owner)
+        elif isinstance(route, Mount):
             # The format of a mount ends in its own parameter for the rest of the path.
             yield from _mounted(context.app, here, template + context.path_format.removesuffix("/{path}"), name)
         elif isinstance(route, Host):
