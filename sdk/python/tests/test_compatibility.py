@@ -10,7 +10,7 @@ from kit_help import log_of
 
 from vestibule.service.compatibility import TESTED, check_compatibility
 
-GOOD = {"fastapi": "0.115.0", "starlette": "0.41.2", "pydantic": "2.9.2"}
+GOOD = {"fastapi": "0.115.4", "starlette": "0.41.2", "pydantic": "2.9.2"}
 
 
 def test_what_is_installed_here_can_work() -> None:
@@ -43,8 +43,22 @@ def test_what_is_newer_than_the_tests_is_a_warning_only() -> None:
     assert "0.999.1" in records[0].getMessage()
 
 
-def test_every_dependency_of_the_wheel_has_an_upper_bound() -> None:
+def requirements() -> list[str]:
+    """What the wheel demands."""
     project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
-    [required] = re.findall(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
-    for requirement in re.findall(r'"(.*?)"', required):
+    [required] = re.findall(r"^dependencies = \[(.*?)\]$", project, re.MULTILINE | re.DOTALL)
+    return re.findall(r'"(.*?)"', required)
+
+
+def test_every_dependency_of_the_wheel_has_an_upper_bound() -> None:
+    assert requirements()
+    for requirement in requirements():
         assert "<" in requirement, requirement
+
+
+def test_the_wheel_demands_what_is_checked() -> None:
+    for package, versions in TESTED.items():
+        least = ".".join(map(str, versions.least))
+        below = ".".join(map(str, versions.below))
+        [demanded] = [line for line in requirements() if re.match(rf"{package}[^a-z-]", line)]
+        assert demanded == f"{package}>={least},<{below}"

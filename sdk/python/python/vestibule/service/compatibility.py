@@ -20,8 +20,8 @@ class Tested(NamedTuple):
 
 
 TESTED: Final[Mapping[str, Tested]] = {
-    "fastapi": Tested((0, 115), (0, 165), (1,)),
-    "starlette": Tested((0, 38), (1, 10), (2,)),
+    "fastapi": Tested((0, 115, 4), (0, 165), (1,)),
+    "starlette": Tested((0, 41), (1, 10), (2,)),
     "pydantic": Tested((2, 9), (2, 14), (3,)),
 }
 
