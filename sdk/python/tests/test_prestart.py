@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +289,18 @@ class TestWaiting:
         steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [(step["step"], step["ok"]) for step in steps] == [("find", True), ("wait", False), ("wait", False)]
 
+    def test_a_mistake_that_no_waiting_mends_is_told_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write({"app/deps.py": ENGINE + "engine.ping = lambda timeout: 1 / 0\n"})
+        assert main([]) == NOT_REACHABLE
+        assert "could not be asked: ZeroDivisionError" in capsys.readouterr().err
+
+    def test_the_same_answer_is_not_repeated(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write({"app/deps.py": UNREACHABLE})
+        assert main(["--timeout", "0.2"]) == NOT_REACHABLE
+        said = capsys.readouterr().err
+        assert said.count("unable to open") == 1
+        assert "attempt 2: the same" in said
+
     @pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon"])
     def test_a_time_that_is_none_is_refused(self, text: str) -> None:
         with pytest.raises(SystemExit) as ended:
@@ -308,11 +322,8 @@ class TestMigrating:
         write({"app/deps.py": source, **ALEMBIC, "migrations/env.py": env})
         assert main(["--migrate"]) == OK
         assert "migrated to 0001" in capsys.readouterr().out
-        with create_db_engine(ServiceSettings(**MINIMAL, DATABASE_URL="sqlite:///items.db")).session() as session:
-            from sqlalchemy import text
-
-            assert session.scalar(text("SELECT count(*) FROM item")) == 0
-            session.get_bind().engine.dispose()
+        with closing(sqlite3.connect("items.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM item").fetchone() == (0,)
         assert main(["--migrate"]) == OK
 
     def test_migrations_that_fail_are_told_and_exit_with_three(self, capsys: pytest.CaptureFixture[str]) -> None:

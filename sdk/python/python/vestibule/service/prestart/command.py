@@ -12,7 +12,7 @@ from typing import Any
 from vestibule.service.engine import AsyncDbEngine
 from vestibule.service.prestart.find import CANDIDATES, AnyEngine, CannotFind, NoDatabase, find_engine
 from vestibule.service.prestart.migrate import CannotMigrate, migrate
-from vestibule.service.prestart.wait import Attempt, wait_for
+from vestibule.service.prestart.wait import Attempt, reason_of, wait_for
 
 OK = 0
 NOT_REACHABLE = 1
@@ -72,14 +72,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _wait_and_migrate(engine: AnyEngine, options: argparse.Namespace, folder: Path, steps: _Steps) -> int:
-    def failed(attempt: Attempt) -> None:
-        again = "" if attempt.pause is None else f"; again in {attempt.pause:.1f} s"
-        details = {"attempt": attempt.number, "pause": attempt.pause}
-        steps.tell(
-            "wait", f"attempt {attempt.number}: {attempt.reason}{again}", ok=attempt.pause is not None, **details
-        )
+    before = ""
 
-    attempts = wait_for(engine, options.timeout, failed)
+    def failed(attempt: Attempt) -> None:
+        nonlocal before
+        said = "the same" if attempt.reason == before else attempt.reason
+        before = attempt.reason
+        again = "" if attempt.pause is None else f"; again in {attempt.pause:.1f} s"
+        details = {"attempt": attempt.number, "pause": attempt.pause, "reason": attempt.reason}
+        steps.tell("wait", f"attempt {attempt.number}: {said}{again}", ok=False, **details)
+
+    try:
+        attempts = wait_for(engine, options.timeout, failed)
+    except Exception as error:
+        said = reason_of(error, engine.address.password)
+        steps.tell("wait", f"{engine.address} could not be asked: {type(error).__name__}: {said}", ok=False)
+        return NOT_REACHABLE
     if attempts is None:
         steps.tell("wait", f"{engine.address} did not answer within {options.timeout:g} s", ok=False)
         return NOT_REACHABLE

@@ -50,6 +50,9 @@ def wait_for(
 
     Returns:
         How many attempts it took, or nothing when time was up.
+
+    Raises:
+        Exception: Asking went wrong in a way that no waiting mends.
     """
     deadline = clock() + timeout
     pause = FIRST_PAUSE
@@ -71,17 +74,22 @@ def wait_for(
 
 
 def ask(engine: AnyEngine, timeout: float) -> str | None:
-    """One question: nothing when it was answered, else why not."""
+    """One question: nothing when it was answered, else why not.
+
+    What is no trouble of the database or of the way to it, no waiting mends; it is raised.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         if isinstance(engine, AsyncDbEngine) and engine.address.kind == "Sqlite":
             # The driver that is awaited leaves a thread behind that outlives the loop, when there is nothing to open.
-            with closing(sqlite3.connect(engine.address.database, timeout)) as connection:
+            with closing(sqlite3.connect(engine.address.database, timeout=timeout)) as connection:
                 connection.execute("SELECT 1")
         elif isinstance(engine, AsyncDbEngine):
             asyncio.run(_ask(engine, timeout))
         else:
             engine.ping(timeout=timeout)
-    except Exception as error:
+    except (OSError, TimeoutError, sqlite3.Error, SQLAlchemyError) as error:
         return reason_of(error, engine.address.password)
     return None
 
