@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
+from vestibule.service.settings.group import FieldGroup
 from vestibule.service.settings.values import DatabaseHost, ExistingFile, Text, one_of
 
 SelectedDatabase = Annotated[
@@ -35,7 +36,7 @@ TlsMode = Annotated[
 ]
 
 
-class DatabaseFields(BaseModel):
+class DatabaseFields(FieldGroup):
     """Database
 
     Optional as a whole: a service without one sets none of these. With one, either `DATABASE_URL`, or `DB_HOST`,
@@ -90,7 +91,7 @@ class DatabaseFields(BaseModel):
     DB_TLS_KEY: ExistingFile | None = Field(default=None, description="A PEM file with the key of that certificate.")
 
 
-class RedisFields(BaseModel):
+class RedisFields(FieldGroup):
     """Redis
 
     Not used by the kit; for apps that have one.

@@ -69,6 +69,7 @@ class ServiceSettings(ComputedFields, BaseSettings):
         env_file_encoding="utf-8-sig",
         extra="forbid",
         hide_input_in_errors=True,
+        defer_build=False,
     )
 
     our_fields: ClassVar[frozenset[str]] = frozenset(ComputedFields.model_fields)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
+from vestibule.service.settings.group import FieldGroup
 from vestibule.service.settings.values import (
     BaseUrl,
     HeaderValue,
@@ -28,7 +29,7 @@ DENY_ALL_SENSORS = (
 )
 
 
-class NameFields(BaseModel):
+class NameFields(FieldGroup):
     """The service"""
 
     PROJECT_NAME: Text = Field(
@@ -64,7 +65,7 @@ class NameFields(BaseModel):
     CONTRACT_RANGE: Text | None = Field(default=None, description="Versions of it that suit. Not used by the kit.")
 
 
-class BrowserFields(BaseModel):
+class BrowserFields(FieldGroup):
     """Browsers and hosts"""
 
     FRONTEND_HOST: BaseUrl | None = Field(
@@ -120,7 +121,7 @@ class BrowserFields(BaseModel):
     )
 
 
-class DocumentationFields(BaseModel):
+class DocumentationFields(FieldGroup):
     """API docs"""
 
     SET_OPEN_API: bool = Field(default=True, description="Serves the OpenAPI document. The pages below need it.")
@@ -131,7 +132,7 @@ class DocumentationFields(BaseModel):
     )
 
 
-class OperationFields(BaseModel):
+class OperationFields(FieldGroup):
     """Running it"""
 
     METRICS_ENABLED: bool = Field(default=False, description="Counts requests and serves the counts to Prometheus.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
+from vestibule.service.settings.group import FieldGroup
 from vestibule.service.settings.values import (
     BaseUrl,
     ExistingFile,
@@ -34,7 +35,7 @@ def _path_or_url(value: object) -> object:
     return parse_base_url(value) if isinstance(value, str) and "://" in value else parse_path_prefix(value)
 
 
-class IssuerFields(BaseModel):
+class IssuerFields(FieldGroup):
     """The issuer"""
 
     ISSUER_URL: BaseUrl | None = Field(
@@ -63,7 +64,7 @@ class IssuerFields(BaseModel):
     )
 
 
-class KeyFields(BaseModel):
+class KeyFields(FieldGroup):
     """Checking tokens"""
 
     ACCESS_TOKEN_ALGORITHM: Algorithm = Field(default="RS256", description="How access tokens are signed.")
@@ -93,7 +94,7 @@ class KeyFields(BaseModel):
     )
 
 
-class RevocationFields(BaseModel):
+class RevocationFields(FieldGroup):
     """Hearing that a token has ended"""
 
     TOKEN_MODE: TokenMode = Field(
@@ -164,7 +165,7 @@ class RevocationFields(BaseModel):
     AUTH_STRICT_MODE: bool = Field(default=False, description="Makes every failure mode `fail_closed`.")
 
 
-class ApiKeyFields(BaseModel):
+class ApiKeyFields(FieldGroup):
     """API keys of people
 
     Accepted so that files can be shared, and not used: guards take access tokens only.
@@ -192,7 +193,7 @@ class ApiKeyFields(BaseModel):
     )
 
 
-class IssuerOnlyFields(BaseModel):
+class IssuerOnlyFields(FieldGroup):
     """Read by issuers only
 
     Accepted so that a file can be shared with an issuer. The secrets among them do not belong into a service, and are
