@@ -14,8 +14,8 @@ use token::MAXIMUM_TOKEN_BYTES;
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{
-    Clock, Config, ConfigError, Expectations, FailureMode, Http, Identity, Judgement, KeySetError,
-    KeySource, Refusal, StalePolicy, Standing, Statistics,
+    Clock, Config, ConfigError, Expectations, FailureMode, Http, HttpError, Identity, Judgement,
+    KeySetError, KeySource, Refusal, StalePolicy, Standing, Statistics,
     hearing::Hearing,
     identity::{IdentityCache, TokenDigest, token_digest},
     introspection::{Introspector, Question, Reply, Way},
@@ -271,6 +271,7 @@ impl Client {
         let standing = inner.hearing.standing();
         let state = standing.map(|_| inner.hearing.freshness());
         let feed_is_refused = inner.hearing.is_refused();
+        let introspection_error = inner.introspector.as_ref().and_then(Introspector::trouble);
         Statistics {
             keys: inner.keys.keys().keys().len(),
             key_fetches: progress.finished,
@@ -292,10 +293,8 @@ impl Client {
             feed_is_current: state.map(|state| state == Freshness::Current),
             feed_is_refused,
             credential_is_refused: feed_is_refused
-                || inner
-                    .introspector
-                    .as_ref()
-                    .is_some_and(Introspector::is_refused),
+                || introspection_error == Some(HttpError::Refused.into()),
+            introspection_error,
             staleness: inner.hearing.staleness(),
             revocations_kept: standing.map_or(0, |standing| standing.len()),
             feed: inner.hearing.feed_status(),

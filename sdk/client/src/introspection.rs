@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -53,6 +53,38 @@ impl Reply {
     }
 }
 
+/// Why a question to the issuer had no answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntrospectionError {
+    /// There was no answer, or another one than 200.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The answer does not fit the question, so it cannot be trusted.
+    #[error("the issuer's answer does not fit the question")]
+    Unsuitable,
+}
+
+impl IntrospectionError {
+    /// An outage passes by itself; anything else is a wrong address, a wrong credential or a wrong setting.
+    const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Http(
+                HttpError::Unreachable
+                | HttpError::Timeout
+                | HttpError::Broken
+                | HttpError::Status(408 | 429 | 500..=599),
+            ) => Outcome::Unreachable,
+            Self::Http(
+                HttpError::Status(_)
+                | HttpError::TooLarge
+                | HttpError::Refused
+                | HttpError::Malformed,
+            )
+            | Self::Unsuitable => Outcome::Untrustworthy,
+        }
+    }
+}
+
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
@@ -88,8 +120,8 @@ struct Inner {
     breaker: Mutex<Breaker>,
     questions: AtomicU64,
     failures: AtomicU64,
-    /// Whether the last answer was that our credential is not taken.
-    is_refused: AtomicBool,
+    /// What was wrong with the last question.
+    trouble: Mutex<Option<IntrospectionError>>,
 }
 
 impl Introspector {
@@ -102,7 +134,7 @@ impl Introspector {
             breaker: Mutex::default(),
             questions: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            is_refused: AtomicBool::new(false),
+            trouble: Mutex::default(),
         }))
     }
 
@@ -141,9 +173,9 @@ impl Introspector {
         self.0.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether the issuer did not take our credential when it was asked last.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.0.is_refused.load(Ordering::Relaxed)
+    /// What was wrong with the last question.
+    pub(crate) fn trouble(&self) -> Option<IntrospectionError> {
+        locked(&self.0.trouble).clone()
     }
 }
 
@@ -205,12 +237,14 @@ impl Inner {
             return Reply::plain(outcome);
         }
         self.questions.fetch_add(1, Ordering::Relaxed);
-        let (outcome, generation) = match self.call(question).await {
-            Ok(Word::Active(generation)) => (Outcome::Active, generation),
+        let called = self.call(question).await;
+        let (outcome, generation) = match &called {
+            Ok(Word::Active(generation)) => (Outcome::Active, *generation),
             Ok(Word::Inactive) => (Outcome::Inactive, None),
-            Err(failure) => (failure, None),
+            Err(error) => (error.outcome(), None),
         };
-        let failed = matches!(outcome, Outcome::Unreachable | Outcome::Untrustworthy);
+        let failed = called.is_err();
+        self.is_now(called.err());
         let now = self.way.clock.monotonic();
         if failed {
             self.failures.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +264,7 @@ impl Inner {
         }
     }
 
-    async fn call(&self, question: &Question) -> Result<Word, Outcome> {
+    async fn call(&self, question: &Question) -> Result<Word, IntrospectionError> {
         #[derive(Serialize)]
         struct V1<'a> {
             jti: &'a str,
@@ -256,51 +290,33 @@ impl Inner {
                 http.ask(url, &question, MOST_BYTES).await
             }
         };
-        self.is_refused.store(
-            answer
-                .as_ref()
-                .is_err_and(|error| *error == HttpError::Refused),
-            Ordering::Relaxed,
-        );
-        let answer = answer.map_err(|error| {
-            tracing::warn!(%error, "the issuer could not be asked about a token");
-            match error {
-                HttpError::Unreachable | HttpError::Timeout | HttpError::Broken => {
-                    Outcome::Unreachable
-                }
-                HttpError::Status(status) => by_status(status),
-                HttpError::TooLarge | HttpError::Refused | HttpError::Malformed => {
-                    Outcome::Untrustworthy
-                }
-            }
-        })?;
+        let answer = answer?;
         if answer.status != 200 {
-            tracing::warn!(
-                status = answer.status,
-                "the issuer did not answer about a token"
-            );
-            return Err(by_status(answer.status));
+            return Err(HttpError::Status(answer.status).into());
         }
         let read = match version {
             IntrospectionVersion::V1 => read_v1(&answer.body),
             IntrospectionVersion::V2 => read_v2(&answer.body, sub),
         };
-        if read.is_none() {
-            tracing::warn!("the issuer's answer about a token cannot be trusted");
+        read.ok_or(IntrospectionError::Unsuitable)
+    }
+
+    /// Keeps what is wrong, and tells of it when it changes rather than with each question.
+    fn is_now(&self, trouble: Option<IntrospectionError>) {
+        let before = std::mem::replace(&mut *locked(&self.trouble), trouble.clone());
+        match trouble {
+            Some(error) if before.as_ref() != Some(&error) => {
+                tracing::warn!(%error, "it cannot be asked whether tokens are good");
+            }
+            None if before.is_some() => {
+                tracing::info!("it can be asked again whether tokens are good")
+            }
+            _ => {}
         }
-        read.ok_or(Outcome::Untrustworthy)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         locked(&self.breaker)
-    }
-}
-
-/// An outage passes; anything else is a wrong address or a wrong setting.
-const fn by_status(status: u16) -> Outcome {
-    match status {
-        408 | 429 | 500..=599 => Outcome::Unreachable,
-        _ => Outcome::Untrustworthy,
     }
 }
 
@@ -370,126 +386,4 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SUB: &str = "550e8400-e29b-41d4-a716-446655440000";
-
-    fn v2(body: &str) -> Option<Word> {
-        read_v2(body.as_bytes(), SUB)
-    }
-
-    #[test]
-    fn an_answer_that_does_not_name_the_account_and_its_generation_is_not_active() {
-        let good = format!(
-            r#"{{"schema_version":"2","active":true,"user_id":"{SUB}","auth_generation":3}}"#
-        );
-        assert_eq!(v2(&good), Some(Word::Active(Some(3))));
-        for bad in [
-            r#"{"active":true}"#.to_owned(),
-            good.replace("0000\"", "0001\""),
-            good.replace(":3", ":0"),
-            good.replace(":3", ":-1"),
-            good.replace(":3", ":1.5"),
-            good.replace(":3", ":null"),
-            good.replace("\"2\"", "\"3\""),
-            good.replace("\"2\"", "2"),
-            good.replace("true", "\"true\""),
-            good.replace("true", "1"),
-            good.replace("true,", "true,\"active\":true,"),
-            format!("[{good}]"),
-            String::new(),
-        ] {
-            assert_eq!(v2(&bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_inactive_answer_needs_no_more_than_that_word() {
-        assert_eq!(
-            v2(r#"{"schema_version":"2","active":false}"#),
-            Some(Word::Inactive)
-        );
-        assert_eq!(v2(r#"{"active":false}"#), Some(Word::Inactive));
-        assert_eq!(v2(r#"{"schema_version":"3","active":false}"#), None);
-        assert_eq!(v2(r#"{"schema_version":"2"}"#), None);
-    }
-
-    #[test]
-    fn the_word_false_in_quotes_is_no_answer() {
-        assert_eq!(read_v1(br#"{"active":"false"}"#), None);
-        assert_eq!(read_v1(br#"{"active":false}"#), Some(Word::Inactive));
-        assert_eq!(
-            read_v1(br#"{"active":true,"more":1}"#),
-            Some(Word::Active(None))
-        );
-        assert_eq!(read_v1(br#"{"active":1}"#), None);
-        assert_eq!(read_v1(b"{}"), None);
-    }
-
-    #[test]
-    fn the_breaker_opens_after_failures_in_a_row_and_lets_one_through_later() {
-        let pause = Duration::from_secs(5);
-        let at = Duration::from_secs;
-        let mut breaker = Breaker::default();
-        for _ in 0..2 {
-            breaker.failed(Outcome::Unreachable, at(1), 3, pause);
-            assert_eq!(breaker.refuses(at(1), pause), None);
-        }
-        breaker.failed(Outcome::Untrustworthy, at(1), 3, pause);
-        assert_eq!(
-            breaker.refuses(at(2), pause),
-            Some(Outcome::Untrustworthy),
-            "what failed last is told"
-        );
-        assert_eq!(breaker.refuses(at(6), pause), None, "one goes through");
-        assert_eq!(
-            breaker.refuses(at(6), pause),
-            Some(Outcome::Untrustworthy),
-            "and one only"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_panic_while_asking_leaves_nobody_waiting() {
-        let clock = Clock::system();
-        let calls = AtomicU64::new(0);
-        let way = Way {
-            http: Http::new("test", crate::Timeouts::default(), None, &clock, false)
-                .expect("no TLS"),
-            // Nobody listens there.
-            url: "http://127.0.0.1:1/".parse().expect("an address"),
-            version: IntrospectionVersion::V2,
-            at_once: 1,
-            breaker_failures: 5,
-            breaker_pause: Duration::from_secs(5),
-            clock,
-            stamp: Box::new(move || {
-                assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "the first time");
-                7
-            }),
-        };
-        let introspector = Introspector::new(way, Handle::current());
-        let question = || Question {
-            jti: "one".into(),
-            sub: SUB.into(),
-        };
-        for (stamp, sent) in [(0, 0), (7, 1)] {
-            let reply = introspector.ask(question()).await;
-            assert_eq!(reply.outcome, Outcome::Unreachable);
-            assert_eq!((reply.stamp, introspector.questions()), (stamp, sent));
-        }
-        assert!(locked(&introspector.0.waiting).is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_is_read_or_refused_without_a_panic(body: Vec<u8>, active: bool, rest in "[a-z\":,{}0-9]{0,40}") {
-            let _ = (read_v1(&body), read_v2(&body, SUB));
-            let text = format!("{{\"active\":{active},{rest}}}");
-            let _ = (read_v1(text.as_bytes()), read_v2(text.as_bytes(), SUB));
-        }
-    }
-}
+mod tests;

@@ -274,19 +274,14 @@ impl<F: Fetch> Keeper<F> {
         let mut failed_in_a_row = 0_u32;
         loop {
             let began = self.clock.monotonic();
-            let failure = self.fetch_once(began).await.err();
-            // Renewed while the old one is still good, with time for some failures.
-            let due = match &failure {
-                None => {
-                    failed_in_a_row = 0;
-                    began + self.lifetime * 4 / 5
-                }
-                Some(error) => {
-                    tracing::warn!(%error, "the issuer's key set could not be fetched");
-                    let pause = PAUSE.saturating_mul(1 << failed_in_a_row.min(5));
-                    failed_in_a_row = failed_in_a_row.saturating_add(1);
-                    self.clock.monotonic() + pause.min(LONGEST_PAUSE)
-                }
+            let due = if self.fetch_once(began).await.is_ok() {
+                failed_in_a_row = 0;
+                // Renewed while the old one is still good, with time for some failures.
+                began + self.lifetime * 4 / 5
+            } else {
+                let pause = PAUSE.saturating_mul(1 << failed_in_a_row.min(5));
+                failed_in_a_row = failed_in_a_row.saturating_add(1);
+                self.clock.monotonic() + pause.min(LONGEST_PAUSE)
             };
             tokio::select! {
                 () = self.clock.sleep_until(due) => {}
@@ -305,6 +300,15 @@ impl<F: Fetch> Keeper<F> {
         let outcome = task.await.unwrap_or(Err(KeySetError::Stopped));
         drop(guard);
         let outcome = outcome.map(|keys| self.shared.replace(keys));
+        // Told when it changes rather than each time.
+        let before = self.progress.borrow().failure.clone();
+        match &outcome {
+            Err(error) if before.as_ref() != Some(error) => {
+                tracing::warn!(%error, "the issuer's key set could not be fetched; trying again");
+            }
+            Ok(()) if before.is_some() => tracing::info!("the issuer's key set was fetched again"),
+            _ => {}
+        }
         self.progress.send_modify(|progress| {
             progress.finished = progress.started;
             progress.failure = outcome.clone().err();

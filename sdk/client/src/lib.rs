@@ -36,6 +36,7 @@ pub use credential::Credential;
 pub use feed::{Feed, FeedConfig, FeedState, FeedStatus};
 pub use http::{Answer, ByteStream, Http, HttpError, Timeouts};
 pub use identity::Identity;
+pub use introspection::IntrospectionError;
 pub use key_set::KeySetError;
 pub use standing::{Judgement, Standing};
 pub use statistics::Statistics;

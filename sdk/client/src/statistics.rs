@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{FeedStatus, KeySetError};
+use crate::{FeedStatus, IntrospectionError, KeySetError};
 
 /// How a client is. Counts are since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Statistics {
     pub introspections: u64,
     /// How often it gave no answer, or none that can be trusted.
     pub introspection_failures: u64,
+    /// What was wrong with the last question.
+    pub introspection_error: Option<IntrospectionError>,
     /// Whether the feed tells everything within a second; `None` where there is none.
     pub feed_is_current: Option<bool>,
     /// Whether the issuer does not let this service follow the event stream (401, 403).
