@@ -120,6 +120,15 @@ def test_a_mark_on_a_mounted_app_counts_for_everything_in_it() -> None:
     assert verdicts(app) == {"GET /sub/a": "public", "GET /sub/b": "guarded"}
 
 
+def test_a_mark_on_what_is_served_under_a_host_says_nothing_about_the_rest() -> None:
+    sub, app = FastAPI(), FastAPI()
+    sub.add_api_route("/a", nothing)
+    app.host("{tenant}.example.com", public(sub))
+    app.mount("/deeper", FastAPI())
+    app.add_api_route("/later", nothing)
+    assert verdicts(app) == {"GET /a": "public", "GET /later": "open"}
+
+
 def test_public_can_be_said_of_endpoints_routes_and_routers() -> None:
     app = FastAPI()
 

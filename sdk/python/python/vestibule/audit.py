@@ -16,7 +16,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from vestibule.service.marks import GUARD, PUBLIC
@@ -58,20 +58,11 @@ class CannotLoad(Exception):
 def audit(app: Any) -> list[Line]:
     """Everything that `app` serves, with what guards it."""
     lines: list[Line] = []
-    # What stands before a mounted app stands before everything in it; only marks can say so.
-    guarded_mounts: list[tuple[str, Line]] = []
     for one in served(app):
+        if one.kind == "mount" and not one.opaque:
+            continue  # what is in it follows
         line = _judge(one, app)
-        above = next((known for path, known in guarded_mounts if one.path.startswith(path)), None)
-        if one.kind == "mount":
-            if line.verdict != "open":
-                guarded_mounts.append((one.path.removesuffix("{path:path}"), line))
-            if not one.opaque:
-                continue
-        if line.verdict == "open" and above is not None:
-            line = Line(line.method, line.path, above.verdict, above.guard, above.role, line.name)
-        methods = _methods(one)
-        lines += [Line(method, line.path, line.verdict, line.guard, line.role, line.name) for method in methods]
+        lines += [replace(line, method=method) for method in _methods(one)]
     return lines
 
 
@@ -102,7 +93,7 @@ def _judge(one: Served, app: Any) -> Line:
     if guards:
         role = str(max(roles, key=_rank)) if roles else None
         return Line("", line.path, "guarded", ", ".join(dict.fromkeys(guards)), role, line.name)
-    if reason is None and _is_documentation(one):
+    if _is_documentation(one):
         reason = "documentation"
     if reason is not None:
         return Line("", line.path, "public", reason, None, line.name)
@@ -110,14 +101,15 @@ def _judge(one: Served, app: Any) -> Line:
 
 
 def _calls(one: Served, app: Any) -> Iterable[Any]:
+    """Everything that could be marked: the endpoint, its dependencies, and what it is mounted in."""
     overrides: dict[Any, Any] = {}
     for owner in (app, one.owner):
         overrides |= getattr(owner, "dependency_overrides", None) or {}
-    yield one.endpoint
-    if one.kind == "mount":
-        yield from _layers(one.endpoint)
+    yield from _layers(one.endpoint) if one.kind == "mount" else [one.endpoint]
     for call in dependencies(one.dependant):
         yield overrides.get(call, call)
+    for around in reversed(one.within):
+        yield from _layers(around)
 
 
 def _layers(app: Any) -> Iterable[Any]:

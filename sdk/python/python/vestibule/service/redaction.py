@@ -38,7 +38,7 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _USER_INFO: Final = re.compile(r"://[^\s\"'<>]*@")
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE)
 _ASSIGNED: Final = re.compile(
-    r"\b([\w-]*(?:password|passwd|pwd|secret|token|api[_-]?key|credential)[\w-]*[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
+    r"\b([\w-]{0,40}(?:password|passwd|pwd|secret|token|api[_-]?key|credential)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4})(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
     re.IGNORECASE,
 )
 
@@ -51,10 +51,10 @@ def redact_text(text: str) -> str:
     """The text without credentials: user and password of addresses, `password=…`, `Bearer …`. At most 1000
     characters.
     """
-    text = text[:_TEXT]
-    text = _USER_INFO.sub("://***:***@", text)
+    # Cut twice: what is cut off before could be the end by which a secret is known.
+    text = _USER_INFO.sub("://***:***@", text[: 4 * _TEXT])
     text = _BEARER.sub(r"\1 ***", text)
-    return _ASSIGNED.sub(r"\1***", text)
+    return _ASSIGNED.sub(r"\1***", text)[:_TEXT]
 
 
 def redact(value: object, _depth: int = 0) -> Any:

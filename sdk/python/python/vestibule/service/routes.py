@@ -29,6 +29,7 @@ class Served:
         endpoint: What is called, if it is known; for a mount the app.
         dependant: FastAPI's tree of its dependencies, if it has one.
         owner: The app it belongs to, if it is known.
+        within: The mounted apps around it, outermost first.
         opaque: A mount (or an unknown kind of route) that can't be looked into.
     """
 
@@ -40,6 +41,7 @@ class Served:
     endpoint: Any
     dependant: Any
     owner: Any
+    within: tuple[Any, ...] = ()
     opaque: bool = False
 
 
@@ -85,38 +87,45 @@ def inner_app(app: Any) -> Any:
     return app
 
 
-def _walk(routes: Sequence[BaseRoute], path: str, template: str, owner: Any) -> Iterator[Served]:
+def _walk(
+    routes: Sequence[BaseRoute], path: str, template: str, owner: Any, within: tuple[Any, ...] = ()
+) -> Iterator[Served]:
     for context in contexts(routes):
         route = getattr(context, "original_route", context)
         here, name = path + (getattr(context, "path", None) or ""), getattr(context, "name", None) or ""
         shown = template + (getattr(context, "path_format", None) or getattr(context, "path", None) or "")
+        kind: Kind = "unknown"
+        endpoint: Any = route
+        methods: tuple[str, ...] = ()
         if isinstance(route, FixedRoutes):
-            yield from _walk(route.routes, path, template, owner)
-        elif isinstance(route, Mount):
+            yield from _walk(route.routes, path, template, owner, within)
+            continue
+        if isinstance(route, Mount):
             # The format of a mount ends in its own parameter for the rest of the path.
-            yield from _mounted(context.app, here, template + context.path_format.removesuffix("/{path}"), name)
-        elif isinstance(route, Host):
-            yield from _mounted(context.app, path, template, name or route.host)
-        elif isinstance(route, WebSocketRoute):
-            yield Served("websocket", here, shown, (), name, context.endpoint, _dependant(context), owner)
+            yield from _mounted(context.app, here, template + context.path_format.removesuffix("/{path}"), name, within)
+            continue
+        if isinstance(route, Host):
+            yield from _mounted(context.app, path, template, name or route.host, within)
+            continue
+        if isinstance(route, WebSocketRoute):
+            kind, endpoint = "websocket", context.endpoint
         elif isinstance(route, Route):
-            methods = tuple(sorted(_methods(context.methods)))
-            yield Served("http", here, shown, methods, name, context.endpoint, _dependant(context), owner)
+            kind, endpoint, methods = "http", context.endpoint, tuple(sorted(_methods(context.methods)))
         else:
-            yield Served(
-                "unknown", here, shown, (), name or type(route).__name__, route, _dependant(context), owner, True
-            )
+            name = name or type(route).__name__
+        yield Served(
+            kind, here, shown, methods, name, endpoint, _dependant(context), owner, within, opaque=kind == "unknown"
+        )
 
 
-def _mounted(app: Any, path: str, template: str, name: str) -> Iterator[Served]:
+def _mounted(app: Any, path: str, template: str, name: str, within: tuple[Any, ...]) -> Iterator[Served]:
     inside = inner_app(app)
     routes = getattr(inside, "routes", None)
-    yield Served(
-        "mount", f"{path}/{{path:path}}", f"{template}/{{path}}", (), name, app, None, inside, opaque=not routes
-    )
+    whole, shown = f"{path}/{{path:path}}", f"{template}/{{path}}"
+    yield Served("mount", whole, shown, (), name, app, None, inside, within, opaque=not routes)
     if routes:
-        yield from _walk(routes, path, template, inside)
-        yield from _frontends(getattr(inside, "router", inside), path, inside)
+        yield from _walk(routes, path, template, inside, (*within, app))
+        yield from _frontends(getattr(inside, "router", inside), path, inside, (*within, app))
 
 
 def contexts(routes: Sequence[BaseRoute]) -> Iterator[Any]:
@@ -137,7 +146,7 @@ def _methods(methods: set[str] | None) -> set[str]:
     return set(methods or ()) - ({"HEAD"} if "GET" in (methods or ()) else set())
 
 
-def _frontends(router: Any, path: str, owner: Any) -> Iterator[Served]:
+def _frontends(router: Any, path: str, owner: Any, within: tuple[Any, ...] = ()) -> Iterator[Served]:
     """Built front ends (`router.frontend(…)`), which newer FastAPI keeps apart from the routes."""
     groups: list[tuple[Any, str, Any]] = [
         (group, "", getattr(group, "dependant", None)) for group in getattr(router, "_low_priority_routes", ())
@@ -152,4 +161,5 @@ def _frontends(router: Any, path: str, owner: Any) -> Iterator[Served]:
         for route in getattr(group, "routes", ()):
             here = f"{path}{prefix}{route.path}".rstrip("/") + "/{path}"
             methods = tuple(sorted(_methods(getattr(route, "methods", None))))
-            yield Served("frontend", here, here, methods, "frontend", getattr(route, "app", None), dependant, owner)
+            files = getattr(route, "app", None)
+            yield Served("frontend", here, here, methods, "frontend", files, dependant, owner, within)
