@@ -199,6 +199,21 @@ def test_an_accepted_request_id_is_always_one_short_line_of_plain_letters() -> N
         assert re.fullmatch(rb"[A-Za-z0-9._:=+/-]{1,128}", accept(sent))
 
 
+async def test_a_path_is_one_line_in_the_log_whatever_is_in_it() -> None:
+    routes = APIRouter()
+
+    @routes.get("/{path:path}")
+    async def fails(path: str) -> None:
+        raise ValueError
+
+    async with calling(service(routes)) as client:
+        with log_of() as records:
+            await client.get("/a%0AERROR%20forged%1B%5B2J")
+    [record] = [record for record in records if record.exc_info]
+    assert "\n" not in record.getMessage()
+    assert "\x1b" not in record.getMessage()
+
+
 async def test_log_records_can_carry_the_request_id() -> None:
     marker = RequestIdFilter()
     with log_of() as records:

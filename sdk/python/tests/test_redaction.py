@@ -74,11 +74,9 @@ def test_a_secret_at_the_cut_is_hidden_too(before: int) -> None:
     assert "s3cret" not in redact_text(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["://" * 100_000, "a-" * 100_000, "token" * 100_000, "password = " * 100_000, "Bearer " * 100_000]
-)
-def test_hostile_text_costs_little(text: str) -> None:
-    assert len(redact_text(text)) <= 1000  # without a limit this takes minutes
+@pytest.mark.parametrize("part", ["://", "a-", "token", "password = ", "Bearer ", "x@"])
+def test_hostile_text_costs_little(part: str) -> None:
+    assert len(redact_text(part * 100_000)) <= 1000  # without a limit this takes minutes
 
 
 def test_details_that_hold_themselves_end() -> None:
