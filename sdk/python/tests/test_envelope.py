@@ -72,6 +72,16 @@ async def echo(socket: WebSocket) -> None:
     await socket.close()
 
 
+class Failing:
+    """A middleware that fails."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("in a middleware")
+
+
 def production(**given: Any) -> FastAPI:
     return create_app(ServiceSettings(**{**PRODUCTION, **given}), router)
 
@@ -137,13 +147,6 @@ async def test_a_handler_of_the_services_own_for_all_errors_is_asked() -> None:
 
 
 async def test_an_error_of_a_middleware_the_service_added_is_answered_in_the_envelope() -> None:
-    class Failing:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            raise RuntimeError("in a middleware")
-
     app = service(router, lifecycle=AppLifecycle(configure=lambda app: app.add_middleware(Failing)))
     async with calling(app) as client:
         with log_of():
@@ -200,13 +203,8 @@ def test_an_accepted_request_id_is_always_one_short_line_of_plain_letters() -> N
 
 
 async def test_a_path_is_one_line_in_the_log_whatever_is_in_it() -> None:
-    routes = APIRouter()
-
-    @routes.get("/{path:path}")
-    async def fails(path: str) -> None:
-        raise ValueError
-
-    async with calling(service(routes)) as client:
+    app = service(lifecycle=AppLifecycle(configure=lambda app: app.add_middleware(Failing)))
+    async with calling(app) as client:
         with log_of() as records:
             await client.get("/a%0AERROR%20forged%1B%5B2J")
     [record] = [record for record in records if record.exc_info]
