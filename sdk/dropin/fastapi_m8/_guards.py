@@ -5,7 +5,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -137,9 +137,9 @@ _Function = TypeVar("_Function")
 
 def _awaited_by_fastapi(function: _Function) -> _Function:
     """Lets FastAPI know that `function` gives it a coroutine, so that it needs no thread."""
-    if hasattr(inspect, "markcoroutinefunction"):
-        marked: _Function = inspect.markcoroutinefunction(function)
-        return marked
+    mark: Callable[[_Function], _Function] | None = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        return mark(function)
     function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
     return function
 

@@ -48,6 +48,10 @@ class _Introspection:
         client: Any = self._shared.client
         return _Answer(await _awaited(partial(client.start_introspection, json["jti"], "")))
 
+    def is_refused(self) -> bool:
+        """Whether the issuer refuses the secret."""
+        return self._shared is None or bool(self._shared.client.statistics()["credential_refused"])
+
     async def aclose(self) -> None:
         """Closes the connections. A later question opens others."""
         if self._shared is not None:
@@ -117,7 +121,8 @@ class RemoteRevocationClient:
         private_api_secret: The secret that is shared with the issuer.
         connect_timeout: Seconds; the core's own limits are as strict.
         read_timeout: Seconds; as above.
-        fail_closed: Whether not being able to ask is an error. Otherwise the token counts as good.
+        fail_closed: Whether not being able to ask is an error. Otherwise the token counts as good, unless it is the
+            secret that the issuer refuses.
     """
 
     def __init__(
@@ -145,7 +150,8 @@ class RemoteRevocationClient:
             return not answer.json()["active"]
         except Exception as error:
             _logger.warning("whether token %s is revoked could not be asked: %s", jti, error)
-            if self._fail_closed:
+            # A mistyped secret is a mistake and no outage, and must not switch revocation off.
+            if self._fail_closed or self._client.is_refused():
                 raise RevocationCheckError(str(error)) from error
             return False
 

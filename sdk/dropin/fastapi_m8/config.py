@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from auth_sdk_m8.core.config import CommonSettings, _items
 from auth_sdk_m8.core.consumer import ConsumerAuthMixin
@@ -17,6 +18,9 @@ class ConsumerServiceSettings(ObservabilitySettingsMixin, ConsumerAuthMixin, Com
     `REVOCATION_SOURCE` is new here: `introspection` asks the issuer about each token, as ever; `feed` listens to the
     issuer's stream of events instead, where there is one, and learns of a revocation within a second.
     """
+
+    # The bases are models and settings, whose options are of two types.
+    model_config = SettingsConfigDict()
 
     AUTH_PREFIX: str = "/auth"
     TABLES_PREFIX: str = "app"

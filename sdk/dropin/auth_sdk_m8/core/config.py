@@ -477,7 +477,7 @@ class CommonSettings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        _settings_cls: Any,
+        settings_cls: Any,
         init_settings: Any,
         env_settings: Any,
         dotenv_settings: Any,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dropin.fake_issuer import SECRET, FakeIssuer
+from fake_issuer import SECRET, FakeIssuer
 
 from vestibule._core import SigningKey
 
