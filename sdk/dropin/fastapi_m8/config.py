@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import SettingsConfigDict
 
 from auth_sdk_m8.core.config import CommonSettings, _items
 from auth_sdk_m8.core.consumer import ConsumerAuthMixin
 from auth_sdk_m8.observability.settings import ObservabilitySettingsMixin
 
 
-class ConsumerServiceSettings(ObservabilitySettingsMixin, ConsumerAuthMixin, CommonSettings):
+class ConsumerServiceSettings(  # pyright: ignore[reportIncompatibleVariableOverride] # models and settings, as ever
+    ObservabilitySettingsMixin, ConsumerAuthMixin, CommonSettings
+):
     """What a service needs that trusts an issuer.
 
     `REVOCATION_SOURCE` is new here: `introspection` asks the issuer about each token, as ever; `feed` listens to the
     issuer's stream of events instead, where there is one, and learns of a revocation within a second.
     """
-
-    # The bases are models and settings, whose options are of two types.
-    model_config = SettingsConfigDict()
 
     AUTH_PREFIX: str = "/auth"
     TABLES_PREFIX: str = "app"

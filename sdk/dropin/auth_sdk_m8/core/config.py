@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
 from auth_sdk_m8.core.config_health import check_config_health
@@ -142,6 +142,9 @@ def parse_cors(value: str) -> list[str]:
 class CommonSettings(BaseSettings):
     """Settings by name. They come from arguments, the `.env` file, the environment, files of secrets and a vault; the
     first of these that has a value wins. Unknown names are refused."""
+
+    # A secret that breaks a rule is still one.
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     # Which settings are held against which rule; subclasses may say otherwise.
     required_fields: ClassVar[list[str]] = [
