@@ -324,6 +324,18 @@ fn what_is_too_old_to_matter_is_forgotten_and_tokens_that_live_longer_are_asked_
 }
 
 #[test]
+fn an_account_that_was_told_of_again_is_kept_from_then_on() {
+    let standing = covering();
+    tell(&standing, &ended(Ended::Account, None), T0);
+    tell(&standing, &ended(Ended::AllTokens, Some(2)), T0 + 5000);
+    standing.age(at(T0 + 7300));
+    assert_eq!(standing.len(), 1);
+    assert_eq!(standing.judge_bearer(&token(), None), Judgement::Revoked);
+    standing.age(at(T0 + 12_300));
+    assert_eq!(standing.len(), 0);
+}
+
+#[test]
 fn an_issuer_set_back_to_an_earlier_state_is_asked_about_the_tokens_it_issues_then() {
     let standing = covering();
     tell(&standing, &ended(Ended::AllTokens, Some(9)), T0);
