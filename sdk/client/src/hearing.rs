@@ -12,8 +12,8 @@ use tokio::{runtime::Handle, sync::watch};
 use url::Url;
 
 use crate::{
-    Clock, Config, ConfigError, Feed, FeedConfig, FeedStatus, Http, RevocationSource, Standing,
-    key_set::KeyCache, policy::Freshness,
+    Clock, Config, ConfigError, Feed, FeedConfig, FeedState, FeedStatus, Http, RevocationSource,
+    Standing, key_set::KeyCache, policy::Freshness,
 };
 
 /// For how long revocations are remembered at least, and how many of them at most (some 20 MB, 80 at worst).
@@ -22,6 +22,9 @@ const MOST_REVOCATIONS: usize = 200_000;
 
 /// How long after the start callers wait for the feed rather than be turned away.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// How often it is looked meanwhile whether the feed shows what becomes of it.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// How the client hears of revocations.
 pub(crate) enum Hearing {
@@ -95,7 +98,7 @@ impl Hearing {
         let (sender, has_settled) = watch::channel(false);
         let settling = feed.clone();
         handle.spawn(async move {
-            let _ = tokio::time::timeout(SETTLING, settling.until_current()).await;
+            let _ = tokio::time::timeout(SETTLING, verdict(&settling)).await;
             sender.send_replace(true);
         });
         Self::Feed {
@@ -130,6 +133,7 @@ impl Hearing {
         match self {
             Self::Feed { feed, .. } if feed.is_current() => Freshness::Current,
             Self::Feed { feed, .. } if feed.is_mistaken() => Freshness::Mistaken,
+            Self::Feed { has_settled, .. } if !*has_settled.borrow() => Freshness::Starting,
             Self::Nothing | Self::Asking | Self::Feed { .. } => Freshness::Stale,
             Self::ByHand { is_stale, .. } if is_stale.load(Ordering::Acquire) => Freshness::Stale,
             Self::ByHand { .. } => Freshness::Current,
@@ -162,5 +166,12 @@ impl Hearing {
             Self::Feed { feed, .. } => Some(feed.staleness()),
             Self::Nothing | Self::Asking | Self::ByHand { .. } => None,
         }
+    }
+}
+
+/// Waits until it shows what becomes of a feed that was just begun.
+async fn verdict(feed: &Feed) {
+    while !feed.is_current() && !matches!(feed.status().state, FeedState::Trouble(_)) {
+        tokio::time::sleep(GLANCE).await;
     }
 }

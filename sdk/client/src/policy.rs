@@ -24,6 +24,8 @@ pub(crate) enum Freshness {
     Current,
     /// Something may have been missed.
     Stale,
+    /// It was begun a moment ago, and what becomes of it is not known yet.
+    Starting,
     /// The issuer does not tell us anything: it refuses our credential, or there is no stream where we look for it. That is
     /// a mistake and no outage.
     Mistaken,
@@ -81,9 +83,11 @@ pub(crate) fn decide(situation: Situation, asked: Option<Outcome>) -> Decision {
         Freshness::Current if judgement == Judgement::Good => Accept,
         // One question settles a token from before the table begins; that is worth it under every policy.
         Freshness::Current => ask(situation),
-        Freshness::Stale | Freshness::Mistaken => match situation.policy {
+        Freshness::Stale | Freshness::Starting | Freshness::Mistaken => match situation.policy {
             StalePolicy::FailClosed => Unavailable,
             StalePolicy::FailOpen if state == Freshness::Stale => Accept,
+            // It may yet turn out to be a mistake, which opens no door, not for a moment either.
+            StalePolicy::FailOpen if state == Freshness::Starting => Unavailable,
             StalePolicy::Introspect | StalePolicy::FailOpen => ask(situation),
         },
     }
@@ -133,23 +137,9 @@ mod tests {
         Some(Unreachable),
         Some(Untrustworthy),
     ];
-    const FEEDS: [Option<(Judgement, Freshness)>; 10] = [
-        None,
-        Some((Good, Current)),
-        Some((Unknown, Current)),
-        Some((Revoked, Current)),
-        Some((Good, Stale)),
-        Some((Unknown, Stale)),
-        Some((Revoked, Stale)),
-        Some((Good, Mistaken)),
-        Some((Unknown, Mistaken)),
-        Some((Revoked, Mistaken)),
-    ];
-
     fn situations() -> impl Iterator<Item = Situation> {
-        let all = FEEDS
-            .into_iter()
-            .flat_map(|feed| POLICIES.map(|policy| (feed, policy)));
+        let feeds = ALIVE.iter().chain([&ENDED]).copied().flatten().copied();
+        let all = feeds.flat_map(|feed| POLICIES.map(|policy| (feed, policy)));
         let all = all.flat_map(|(feed, policy)| MODES.map(|mode| (feed, policy, mode)));
         all.flat_map(|(feed, policy, failure_mode)| {
             [(false, false), (false, true), (true, false), (true, true)].map(
@@ -164,162 +154,73 @@ mod tests {
         })
     }
 
-    /// The whole decision again, as a table: feed, policy, outcome, then the answer when failures close and when they open.
-    /// A blank stands for everything.
+    type Feed = Option<(Judgement, Freshness)>;
+
+    const NONE: &[Feed] = &[None];
+    const KNOWN: &[Feed] = &[Some((Good, Current))];
+    const OLDER: &[Feed] = &[Some((Unknown, Current))];
+    const STALE: &[Feed] = &[Some((Good, Stale)), Some((Unknown, Stale))];
+    const STARTING: &[Feed] = &[Some((Good, Starting)), Some((Unknown, Starting))];
+    const MISTAKEN: &[Feed] = &[Some((Good, Mistaken)), Some((Unknown, Mistaken))];
+    const ALIVE: &[&[Feed]] = &[NONE, KNOWN, OLDER, STALE, STARTING, MISTAKEN];
+    const ENDED: &[Feed] = &[
+        Some((Revoked, Current)),
+        Some((Revoked, Stale)),
+        Some((Revoked, Starting)),
+        Some((Revoked, Mistaken)),
+    ];
+
+    /// Feed, policy and outcome; then the decision where failures close, and where they open.
     type Row = (
-        &'static [Option<(Judgement, Freshness)>],
+        &'static [&'static [Feed]],
         &'static [StalePolicy],
-        Option<Outcome>,
+        &'static [Option<Outcome>],
         Decision,
         Decision,
     );
+
+    /// The whole decision again, as a table.
+    #[rustfmt::skip]
     const TABLE: &[Row] = &[
         // Known to be ended: whatever else there is.
-        (
-            &[FEEDS[3], FEEDS[6], FEEDS[9]],
-            &POLICIES,
-            None,
-            Refuse,
-            Refuse,
-        ),
-        (
-            &[FEEDS[3], FEEDS[6], FEEDS[9]],
-            &POLICIES,
-            Some(Active),
-            Refuse,
-            Refuse,
-        ),
-        (
-            &[FEEDS[3], FEEDS[6], FEEDS[9]],
-            &POLICIES,
-            Some(Unreachable),
-            Refuse,
-            Refuse,
-        ),
-        (
-            &[FEEDS[3], FEEDS[6], FEEDS[9]],
-            &POLICIES,
-            Some(Untrustworthy),
-            Refuse,
-            Refuse,
-        ),
+        (&[ENDED], &POLICIES, &OUTCOMES, Refuse, Refuse),
         // Said by the issuer.
-        (
-            &[
-                FEEDS[0], FEEDS[1], FEEDS[2], FEEDS[4], FEEDS[5], FEEDS[7], FEEDS[8],
-            ],
-            &POLICIES,
-            Some(Active),
-            Accept,
-            Accept,
-        ),
-        (&FEEDS, &POLICIES, Some(Inactive), Refuse, Refuse),
-        (
-            &[
-                FEEDS[0], FEEDS[1], FEEDS[2], FEEDS[4], FEEDS[5], FEEDS[7], FEEDS[8],
-            ],
-            &POLICIES,
-            Some(Untrustworthy),
-            Unavailable,
-            Unavailable,
-        ),
+        (ALIVE, &POLICIES, &[Some(Active)], Accept, Accept),
+        (ALIVE, &POLICIES, &[Some(Inactive)], Refuse, Refuse),
+        (ALIVE, &POLICIES, &[Some(Untrustworthy)], Unavailable, Unavailable),
         // No feed: every policy asks, and the failure mode decides.
-        (&[FEEDS[0]], &POLICIES, None, Ask, Ask),
-        (
-            &[FEEDS[0]],
-            &POLICIES,
-            Some(Unreachable),
-            Unavailable,
-            Accept,
-        ),
+        (&[NONE], &POLICIES, &[None], Ask, Ask),
+        (&[NONE], &POLICIES, &[Some(Unreachable)], Unavailable, Accept),
         // A current feed.
-        (&[FEEDS[1]], &POLICIES, None, Accept, Accept),
-        (&[FEEDS[2]], &POLICIES, None, Ask, Ask),
-        (
-            &[FEEDS[1], FEEDS[2]],
-            &[FailClosed],
-            Some(Unreachable),
-            Unavailable,
-            Unavailable,
-        ),
-        (
-            &[FEEDS[1], FEEDS[2]],
-            &[Introspect],
-            Some(Unreachable),
-            Unavailable,
-            Accept,
-        ),
-        (
-            &[FEEDS[1], FEEDS[2]],
-            &[FailOpen],
-            Some(Unreachable),
-            Accept,
-            Accept,
-        ),
-        // A stale feed.
-        (
-            &[FEEDS[4], FEEDS[5]],
-            &[FailClosed],
-            None,
-            Unavailable,
-            Unavailable,
-        ),
-        (&[FEEDS[4], FEEDS[5]], &[Introspect], None, Ask, Ask),
-        (&[FEEDS[4], FEEDS[5]], &[FailOpen], None, Accept, Accept),
-        (
-            &[FEEDS[4], FEEDS[5]],
-            &[FailClosed],
-            Some(Unreachable),
-            Unavailable,
-            Unavailable,
-        ),
-        (
-            &[FEEDS[4], FEEDS[5]],
-            &[Introspect],
-            Some(Unreachable),
-            Unavailable,
-            Accept,
-        ),
-        (
-            &[FEEDS[4], FEEDS[5]],
-            &[FailOpen],
-            Some(Unreachable),
-            Accept,
-            Accept,
-        ),
-        // A credential that is refused never opens anything.
-        (
-            &[FEEDS[7], FEEDS[8]],
-            &[FailClosed],
-            None,
-            Unavailable,
-            Unavailable,
-        ),
-        (
-            &[FEEDS[7], FEEDS[8]],
-            &[Introspect, FailOpen],
-            None,
-            Ask,
-            Ask,
-        ),
-        (
-            &[FEEDS[7], FEEDS[8]],
-            &POLICIES,
-            Some(Unreachable),
-            Unavailable,
-            Unavailable,
-        ),
+        (&[KNOWN], &POLICIES, &[None], Accept, Accept),
+        (&[OLDER], &POLICIES, &[None], Ask, Ask),
+        // No current feed.
+        (&[STALE, STARTING, MISTAKEN], &[FailClosed], &[None], Unavailable, Unavailable),
+        (&[STALE, STARTING, MISTAKEN], &[Introspect], &[None], Ask, Ask),
+        (&[STALE], &[FailOpen], &[None], Accept, Accept),
+        (&[STARTING], &[FailOpen], &[None], Unavailable, Unavailable),
+        (&[MISTAKEN], &[FailOpen], &[None], Ask, Ask),
+        // No answer either.
+        (&[KNOWN, OLDER, STALE, STARTING], &[FailClosed], &[Some(Unreachable)], Unavailable, Unavailable),
+        (&[KNOWN, OLDER, STALE, STARTING], &[Introspect], &[Some(Unreachable)], Unavailable, Accept),
+        (&[KNOWN, OLDER, STALE, STARTING], &[FailOpen], &[Some(Unreachable)], Accept, Accept),
+        (&[MISTAKEN], &POLICIES, &[Some(Unreachable)], Unavailable, Unavailable),
     ];
 
     #[test]
     fn every_combination_is_decided_as_the_table_says() {
         for situation in situations() {
             for asked in OUTCOMES {
-                let row = TABLE.iter().find(|(feeds, policies, outcome, ..)| {
-                    feeds.contains(&situation.feed)
+                let mut rows = TABLE.iter().filter(|(feeds, policies, outcomes, ..)| {
+                    feeds.iter().any(|feeds| feeds.contains(&situation.feed))
                         && policies.contains(&situation.policy)
-                        && *outcome == asked
+                        && outcomes.contains(&asked)
                 });
+                let row = rows.next();
+                assert!(
+                    rows.next().is_none(),
+                    "two rows for {situation:?} {asked:?}"
+                );
                 let &(.., closed, open) =
                     row.unwrap_or_else(|| panic!("no row for {situation:?} {asked:?}"));
                 let mut expected = if situation.failure_mode == ModeOpen {
