@@ -33,6 +33,7 @@ def test_a_stateless_service_is_asked_for_no_credential_and_a_stateful_one_is() 
     assert ServiceSettings(**STATELESS).is_stateless
     told = problems(**{**STATELESS, "TOKEN_MODE": "stateful"})
     assert set(told) == {"PRIVATE_API_SECRET"}
+    assert set(problems(**{**STATELESS, "TOKEN_MODE": "stateful"}, PRIVATE_API_SECRET=" ")) == {"PRIVATE_API_SECRET"}
     without_url = {key: value for key, value in STATELESS.items() if key != "ISSUER_URL"}
     told = problems(**{**without_url, "TOKEN_MODE": "stateful"})
     assert set(told) == {"JWKS_URI", "TOKEN_ISSUER", "INTROSPECTION_URL", "PRIVATE_API_SECRET"}

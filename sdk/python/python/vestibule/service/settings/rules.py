@@ -78,7 +78,7 @@ _Found = Iterator[tuple[Finding, tuple[str, ...]]]
 
 
 def _value(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
+    return secret.get_secret_value().strip() if secret is not None else ""
 
 
 def _keys(settings: ComputedFields, given: Collection[str]) -> _Found:
