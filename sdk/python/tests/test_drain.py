@@ -19,6 +19,7 @@ import pytest
 import vestibule
 
 APP = """
+import pathlib
 import anyio
 from fastapi import APIRouter
 from vestibule.service import create_app, ServiceSettings, AppLifecycle
@@ -27,6 +28,7 @@ router = APIRouter()
 
 @router.get("/slow")
 async def slow() -> str:
+    pathlib.Path("begun").touch()
     await anyio.sleep(0.6)
     return "done"
 
@@ -85,17 +87,23 @@ def until_not_ready(base: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--loop", "asyncio", "--http", "h11"), ("--workers", "2")], ids=["fast", "plain", "workers"]
+    ("arguments", "seconds"),
+    # A second signal to the parent of workers is not handed on, so there the time has to pass.
+    [((), 60), (("--loop", "asyncio", "--http", "h11"), 60), (("--workers", "2"), 6)],
+    ids=["fast", "plain", "workers"],
 )
 def test_a_service_told_to_stop_serves_on_unready_and_finishes_what_it_began(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, arguments: tuple[str, ...], seconds: float
 ) -> None:
-    with server(tmp_path, 3, *arguments) as (process, base), ThreadPoolExecutor() as pool:
+    with server(tmp_path, seconds, *arguments) as (process, base), ThreadPoolExecutor() as pool:
         process.send_signal(signal.SIGTERM)
         assert until_not_ready(base) == "draining"
         # New requests are still answered: the load balancer has not heard yet.
         assert httpx.get(f"{base}/livez").status_code == 200
         slow = pool.submit(httpx.get, f"{base}/slow", timeout=30)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
         assert slow.result().json() == "done"
         output = process.communicate(timeout=60)[0]
     assert output.index("closed identity") < output.index("closed database")
