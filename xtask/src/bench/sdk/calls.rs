@@ -3,8 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::service::python;
-use super::wheel;
+use super::service::{Kind, python};
 use crate::bench::{Bench, process, statistics::Spread, table::Row};
 use crate::shell;
 
@@ -30,10 +29,9 @@ const CALLS: [(&str, &str, &str); 7] = [
 pub(in crate::bench) fn measure(bench: &mut Bench) -> Result<()> {
     bench.issuer()?;
     let issuer = bench.issuer.as_ref().expect("it runs");
-    let interpreter = wheel::interpreter()?;
     let run = |program: &str| -> Result<Value> {
         let text = shell::output(
-            python(&interpreter, issuer, true)
+            python(Kind::Ours, issuer)?
                 .args(["-m", program])
                 .env("BENCH_EMAIL", &issuer.owner.email)
                 .env("BENCH_PASSWORD", &issuer.owner.password),

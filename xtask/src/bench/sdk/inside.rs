@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::service::{Kind, interpreter, modules, python, sign_in};
+use super::service::{Kind, python, sign_in};
 use crate::bench::{Bench, process, statistics::Spread, table::Row};
 use crate::shell;
 
@@ -13,7 +13,7 @@ const SERVICES: [(Kind, &str); 6] = [
     (Kind::Empty, ""),
     (Kind::Ours, "≤ 25 µs added"),
     (Kind::OursApp, ""),
-    (Kind::DropIn, ""),
+    (Kind::DropInFeed, ""),
     (Kind::PyJwt, ""),
 ];
 
@@ -23,10 +23,9 @@ pub(in crate::bench) fn measure(bench: &mut Bench) -> Result<()> {
     let token = sign_in(issuer, &issuer.owner)?.token;
     let names = SERVICES.map(|(kind, _)| kind.module());
     let text = shell::output(
-        python(&interpreter(Kind::DropIn)?, issuer, true)
+        python(Kind::DropInFeed, issuer)?
             .args(["-m", "inside"])
             .args(names)
-            .env("PYTHONPATH", modules(Kind::DropIn)?)
             .env("BENCH_TOKEN", &token),
     )?;
     let seen: Value = serde_json::from_str(&text)?;

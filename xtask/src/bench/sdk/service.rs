@@ -1,7 +1,7 @@
 //! A service of `xtask/bench_sdk` under one uvicorn worker, which trusts the bench's issuer.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
@@ -37,9 +37,11 @@ pub(super) enum Kind {
     Stateful,
     /// `create_app` of `fastapi-m8`, stateless.
     StatelessApp,
-    /// The drop-in's `fastapi_m8`, stateful.
+    /// The drop-in's `fastapi_m8`, stateful, asking about each token as the package does.
     DropIn,
-    /// `create_app` of the drop-in's `fastapi_m8`, stateful.
+    /// The same, reading the event stream.
+    DropInFeed,
+    /// `create_app` of the drop-in's `fastapi_m8`, reading the event stream.
     DropInApp,
 }
 
@@ -54,7 +56,8 @@ impl Kind {
             Self::Stateless => "fastapi-m8 stateless",
             Self::Stateful => "fastapi-m8 stateful",
             Self::StatelessApp => "fastapi-m8 create_app, stateless",
-            Self::DropIn => "drop-in",
+            Self::DropIn => "drop-in, asking",
+            Self::DropInFeed => "drop-in, event stream",
             Self::DropInApp => "drop-in create_app",
         }
     }
@@ -67,7 +70,7 @@ impl Kind {
             Self::Ours => "ours",
             Self::OursApp => "ours_app",
             Self::PyJwt => "pyjwt",
-            Self::Stateless | Self::Stateful | Self::DropIn => "m8",
+            Self::Stateless | Self::Stateful | Self::DropIn | Self::DropInFeed => "m8",
             Self::StatelessApp | Self::DropInApp => "m8_app",
         }
     }
@@ -76,17 +79,26 @@ impl Kind {
         matches!(self, Self::Stateless | Self::Stateful | Self::StatelessApp)
     }
 
+    const fn is_drop_in(self) -> bool {
+        matches!(self, Self::DropIn | Self::DropInFeed | Self::DropInApp)
+    }
+
     /// Whether it refuses a revoked token before that expires.
     const fn is_stateful(self) -> bool {
-        matches!(
-            self,
-            Self::Ours | Self::OursApp | Self::Stateful | Self::DropIn | Self::DropInApp
-        )
+        matches!(self, Self::Ours | Self::OursApp | Self::Stateful) || self.is_drop_in()
+    }
+
+    /// How it hears of revoked tokens, as a setting.
+    const fn revocation_source(self) -> &'static str {
+        match self {
+            Self::DropIn => "introspection",
+            _ => "feed",
+        }
     }
 }
 
 /// The interpreter that has what a service imports.
-pub(super) fn interpreter(kind: Kind) -> Result<PathBuf> {
+fn interpreter(kind: Kind) -> Result<PathBuf> {
     if kind.is_original() {
         super::interpreter("m8")
     } else {
@@ -95,19 +107,23 @@ pub(super) fn interpreter(kind: Kind) -> Result<PathBuf> {
 }
 
 /// Where Python finds the services and, for those that want it, the drop-in.
-pub(super) fn modules(kind: Kind) -> Result<OsString> {
+fn modules(kind: Kind) -> Result<OsString> {
     let root = system::root();
     let mut folders = vec![root.join(PROGRAMS)];
-    if matches!(kind, Kind::DropIn | Kind::DropInApp) {
+    if kind.is_drop_in() {
         folders.push(root.join(DROP_IN));
     }
     Ok(std::env::join_paths(folders)?)
 }
 
 /// Settings of a service that trusts the issuer, as its environment.
-pub(super) fn settings(issuer: &Server, is_stateful: bool) -> Vec<(&'static str, String)> {
+fn settings(issuer: &Server, kind: Kind) -> Vec<(&'static str, String)> {
     let base = format!("http://127.0.0.1:{}/user", issuer.port);
-    let mode = if is_stateful { "stateful" } else { "stateless" };
+    let mode = if kind.is_stateful() {
+        "stateful"
+    } else {
+        "stateless"
+    };
     let fixed = [
         ("PROJECT_NAME", "bench"),
         ("STACK_NAME", "bench"),
@@ -122,6 +138,7 @@ pub(super) fn settings(issuer: &Server, is_stateful: bool) -> Vec<(&'static str,
         ("AUTH_SERVICE_ROLE", "consumer"),
         ("AUTH_PREFIX", "/user"),
         ("TOKEN_MODE", mode),
+        ("REVOCATION_SOURCE", kind.revocation_source()),
         ("ACCESS_TOKEN_ALGORITHM", "RS256"),
         ("TOKEN_AUDIENCE", "vestibule"),
         ("PRIVATE_API_SECRET", PRIVATE_API_SECRET),
@@ -146,14 +163,14 @@ pub(super) fn settings(issuer: &Server, is_stateful: bool) -> Vec<(&'static str,
         .collect()
 }
 
-/// A program of ours with the settings of a service that trusts the issuer, in a folder without a `.env`.
-pub(super) fn python(program: &Path, issuer: &Server, is_stateful: bool) -> Command {
-    let mut command = process::clean(program);
+/// Python with what a service imports and the settings of one that trusts the issuer, in a folder without a `.env`.
+pub(super) fn python(kind: Kind, issuer: &Server) -> Result<Command> {
+    let mut command = process::clean(&interpreter(kind)?);
     command
         .current_dir(&issuer.home.folder)
-        .env("PYTHONPATH", system::root().join(PROGRAMS))
-        .envs(settings(issuer, is_stateful));
-    command
+        .env("PYTHONPATH", modules(kind)?)
+        .envs(settings(issuer, kind));
+    Ok(command)
 }
 
 pub(super) struct Service {
@@ -165,9 +182,8 @@ impl Service {
     /// Starts it and waits until it lets the owner of `token` in.
     pub(super) fn start(kind: Kind, issuer: &Server, token: &str) -> Result<Self> {
         let port = process::free_port()?;
-        let mut command = python(&interpreter(kind)?, issuer, kind.is_stateful());
+        let mut command = python(kind, issuer)?;
         command
-            .env("PYTHONPATH", modules(kind)?)
             .args(["-m", "uvicorn", &format!("{}:app", kind.module())])
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
             .args(["--loop", "uvloop", "--http", "httptools", "--workers", "1"])

@@ -74,21 +74,21 @@ const COMPARISONS: &[Comparison] = &[
         bar: "",
     },
     Comparison {
-        what: "the drop-in's CurrentUser, stateful",
-        ours: Kind::DropIn,
-        peer: Kind::Stateless,
-        rounds: 5,
-        bar: "",
-    },
-    Comparison {
-        what: "the drop-in's CurrentUser, stateful",
+        what: "the drop-in's CurrentUser, asking about each token",
         ours: Kind::DropIn,
         peer: Kind::Stateful,
         rounds: 5,
         bar: "",
     },
     Comparison {
-        what: "the drop-in's create_app, stateful",
+        what: "the drop-in's CurrentUser, reading the event stream",
+        ours: Kind::DropInFeed,
+        peer: Kind::Stateless,
+        rounds: 5,
+        bar: "",
+    },
+    Comparison {
+        what: "the drop-in's create_app, reading the event stream",
         ours: Kind::DropInApp,
         peer: Kind::StatelessApp,
         rounds: 5,
@@ -135,13 +135,12 @@ pub(in crate::bench) fn measure(bench: &mut Bench) -> Result<()> {
                 run(comparison.ours, &mut ours)?;
             }
         }
-        let added = Spread::difference(&ours.cpu_us, &peer.cpu_us);
-        let what = format!(
-            "{}; CPU added {} µs; load average {}",
-            comparison.what,
-            added.show(1),
-            process::load_average()
-        );
+        let mut what = comparison.what.to_owned();
+        if comparison.peer == Kind::Plain {
+            let added = Spread::difference(&ours.cpu_us, &peer.cpu_us);
+            what = format!("{what}; CPU added {} µs", added.show(1));
+        }
+        let what = format!("{what}; load average {}", process::load_average());
         let peer_shown = format!("{} {}", comparison.peer.name(), peer.show());
         bench.table.add(
             Row::new(what, ours.show(), comparison.bar)
