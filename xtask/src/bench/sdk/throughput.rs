@@ -41,6 +41,13 @@ const COMPARISONS: &[Comparison] = &[
     Comparison {
         what: "a route with CurrentUser",
         ours: Kind::Ours,
+        peer: Kind::Empty,
+        rounds: 7,
+        bar: "",
+    },
+    Comparison {
+        what: "a route with CurrentUser",
+        ours: Kind::Ours,
         peer: Kind::PyJwt,
         rounds: 5,
         bar: "",
