@@ -130,6 +130,38 @@ async def test_templates_are_whole_in_mounts_prefixes_and_shared_endpoints() -> 
     assert found["/plain/{rest}", "GET", "200"] == 1
 
 
+async def test_parameters_of_one_name_in_a_mount_and_inside_of_it_are_told_apart() -> None:
+    async def shared(name: str = "") -> str:
+        return name
+
+    sub = FastAPI()
+    sub.add_api_route("/x/{name}", shared)
+    sub.add_api_route("/y/{name}", shared)
+    app = service(METRICS_ENABLED=True, lifecycle=AppLifecycle(configure=lambda app: app.mount("/t/{name}", sub)))
+    async with serving(app) as client:
+        assert (await client.get("/t/a/y/b")).status_code == 200
+    assert counted(app)["items_v1_http_requests_total", "/t/{name}/y/{name}", "GET", "200"] == 1
+
+
+async def test_routes_that_cannot_be_walked_cost_labels_and_no_answers() -> None:
+    class Strange(Route):
+        @property
+        def path_format(self) -> str:
+            raise RuntimeError("not for you")
+
+        @path_format.setter
+        def path_format(self, value: str) -> None: ...
+
+    app = service(router, METRICS_ENABLED=True)
+    app.router.routes.append(Strange("/strange", lambda request: None))
+    with log_of() as records:
+        async with serving(app) as client:
+            for _ in range(3):
+                assert (await client.get("/things/1")).status_code == 200
+    assert len([record for record in records if record.exc_info]) == 1
+    assert counted(app)["items_v1_http_requests_total", UNMATCHED, "GET", "200"] == 3
+
+
 async def test_routes_added_while_the_service_runs_have_labels_too() -> None:
     app = service(router, METRICS_ENABLED=True)
     async with serving(app) as client:

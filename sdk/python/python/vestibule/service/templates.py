@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any, Final
 
-from starlette.routing import compile_path
-
 from vestibule.service.routes import Served, served
+
+logger = logging.getLogger("vestibule.service")
 
 UNMATCHED: Final = "(unmatched)"
 """The label of requests that no route was found for: wrong paths, wrong hosts, preflights."""
@@ -39,7 +40,13 @@ class Templates:
 
     def _look_again(self, endpoint: Any) -> str | list[tuple[re.Pattern[str], str]]:
         # Routes may be added while the app runs. An endpoint that no route knows is not looked for again until then.
-        known = list(served(self._app))
+        try:
+            known = list(served(self._app))
+        except Exception:  # of a kind of route that somebody made up; counting must not cost an answer
+            if self._routes != 0:
+                logger.exception("the routes of the app can't be walked: metrics go without their templates")
+            self._routes = 0
+            return UNMATCHED
         if len(known) != self._routes:
             self._routes = len(known)
             self._kept, self._by_endpoint = [], {}
@@ -58,7 +65,18 @@ class Templates:
             if isinstance(before, str) and before == one.template:
                 continue
             ways = [same for same in known if same.endpoint is one.endpoint]
-            self._by_endpoint[id(one.endpoint)] = [(compile_path(way.path)[0], way.template) for way in ways]
+            self._by_endpoint[id(one.endpoint)] = [(_pattern(way.path), way.template) for way in ways]
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """What paths of a template look like. Names do not matter here, and those of a mount may come again inside of it."""
+    pattern = ""
+    for part in re.split(r"({[^{}]*})", path):
+        if part.startswith("{"):
+            pattern += ".*" if part.endswith(":path}") else "[^/]+"
+        else:
+            pattern += re.escape(part)
+    return re.compile(pattern + r"\Z", re.DOTALL)
 
 
 def _first_match(ways: list[tuple[re.Pattern[str], str]], scope: Any) -> str:
