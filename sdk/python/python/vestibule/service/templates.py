@@ -69,7 +69,7 @@ class Templates:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """What paths of a template look like. Names do not matter here, and those of a mount may come again inside of it."""
+    """What paths of a template look like. Names do not matter: those of a mount may come again inside of it."""
     pattern = ""
     for part in re.split(r"({[^{}]*})", path):
         if part.startswith("{"):
