@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from vestibule.service import public
 from vestibule.service.lifespan import AppLifecycle, service_lifespan
 
 import auth_sdk_m8
@@ -172,6 +173,7 @@ def _add_health(
     authorize = config.detail_authorizer or _by_secret(settings)
 
     @app.get(f"{settings.API_PREFIX}/health/", include_in_schema=False)
+    @public
     async def health(request: Request) -> JSONResponse:
         if not app.state.service_ready:
             return JSONResponse({"status": "initializing", "ready": False}, 503)

@@ -45,7 +45,7 @@ class _LoggingHooks:
         _logger.warning("auth.fail type=%s reason=%s", token_type, reason)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AuthDeps:
     """The dependencies. Each may also be called by hand: with a token, and with a user."""
 
@@ -66,9 +66,6 @@ class AuthDeps:
                 await self.revocation_client.close()
         finally:
             self._client.release(self)
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 def build_auth_deps(settings: ConsumerServiceSettings) -> AuthDeps:

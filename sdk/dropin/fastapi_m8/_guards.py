@@ -169,5 +169,7 @@ def role_guard(current_user: CurrentUser, role: RoleType, *, flag: bool = False)
         # FastAPI gives the connection, and awaits; who calls it by hand has the user only, and wants the answer.
         return check(current_user) if connection is None else soon(current_user)
 
+    guard.__name__ = guard.__qualname__ = f"get_current_active_{'superuser' if flag else role.value}"
+    # What `vestibule audit` lists.
     guard.required_role = role.value  # type: ignore[attr-defined]
     return _awaited_by_fastapi(guard)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from enum import Enum
+from typing import Any, Protocol, runtime_checkable
 
 import anyio
 from pydantic import BaseModel, computed_field, field_serializer
 from vestibule.service.check_runs import CheckRun
-from vestibule.service.health import HealthCheck, HealthStatus
-from vestibule.service.health import HealthPolicy as HealthAggregatePolicy
 from vestibule.service.redaction import redact, redact_text
 
 __all__ = [
@@ -26,6 +25,32 @@ __all__ = [
 ]
 
 DEFAULT_TIMEOUT = 0.5
+
+
+class HealthStatus(str, Enum):
+    """What is known of one thing, or of all together."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+    # In texts it is its value.
+    __str__ = str.__str__
+
+    @classmethod
+    def from_bool(cls, ok: bool) -> HealthStatus:
+        """Good or bad."""
+        return cls.OK if ok else cls.FAIL
+
+
+class HealthAggregatePolicy(str, Enum):
+    """Whether something unknown counts as failed, or is only told."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
+
+    __str__ = str.__str__
 
 
 class HealthCheckResult(BaseModel):
@@ -55,6 +80,15 @@ class HealthCheckResult(BaseModel):
     def from_bool(cls, name: str, ok: bool, **meta: Any) -> HealthCheckResult:
         """A result that is good or bad, with `meta` as its details."""
         return cls(name=name, status=HealthStatus.from_bool(ok), meta=meta or None)
+
+
+@runtime_checkable
+class HealthCheck(Protocol):
+    """A check: a coroutine function; a plain one is run in a thread."""
+
+    def __call__(self) -> Awaitable[HealthCheckResult]:
+        """Asks."""
+        ...
 
 
 def aggregate(results: Sequence[HealthCheckResult], policy: HealthAggregatePolicy) -> HealthStatus:

@@ -13,6 +13,7 @@ from conftest import MakeSettings, application
 from fake_issuer import FakeIssuer
 from fastapi import FastAPI, HTTPException
 from vestibule._core import SigningKey
+from vestibule.service.routes import dependencies, served
 
 from auth_sdk_m8.schemas.base import RoleType
 from auth_sdk_m8.schemas.user import UserModel
@@ -267,3 +268,16 @@ async def test_connections_closed_are_opened_again(make_settings: MakeSettings, 
     await auth.close()
     assert (await auth.get_current_user(make_token())) == user
     await auth.close()
+
+
+def test_the_audit_knows_the_guards_and_that_health_is_public(make_settings: MakeSettings) -> None:
+    app, _ = application(make_settings())
+    demanded = {
+        route.path: {getattr(call, "required_role", None) for call in dependencies(route.dependant)} - {None}
+        for route in served(app)
+        if getattr(route, "dependant", None) is not None
+    }
+    assert demanded["/superuser"] == {"superadmin", "user"}
+    assert demanded["/writer"] == {"writer", "user"}
+    assert demanded["/me"] == {"user"}
+    assert demanded["/broken"] == set()

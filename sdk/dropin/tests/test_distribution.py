@@ -48,3 +48,8 @@ def test_it_depends_on_exactly_the_version_that_it_was_made_with() -> None:
     assert [wanted for wanted in ranges if "<" not in wanted] == [
         "vestibule-dropin[db,mysql,postgres,redis,metrics]",
     ]
+
+
+def test_a_status_is_its_value_in_texts() -> None:
+    status, policy = fastapi_m8.HealthStatus.OK, fastapi_m8.HealthAggregatePolicy.STRICT
+    assert (str(status), f"{policy}") == ("ok", "strict")
