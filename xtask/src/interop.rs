@@ -9,7 +9,7 @@ use crate::browser::target_folder;
 use crate::shell::{command, output, run};
 use crate::{python, sdk, system};
 
-const FOLDER: &str = "tests/interop/m8";
+pub(crate) const FOLDER: &str = "tests/interop/m8";
 
 pub(crate) fn tests() -> Result<()> {
     let newest = "import sys; print(sys.version_info >= (3, 11))";
@@ -72,7 +72,7 @@ fn install_dropin(python: &Path) -> Result<()> {
 }
 
 /// The `bin` folder of an environment that holds the packages of `requirements/<name>.txt`.
-fn environment(name: &str) -> Result<PathBuf> {
+pub(crate) fn environment(name: &str) -> Result<PathBuf> {
     python::environment(
         &format!("interop/{name}"),
         &format!("{FOLDER}/requirements/{name}.txt"),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::browser::target_folder;
 use crate::shell::{command, output, run};
-use crate::{python, system};
+use crate::{interop, python, system};
 
 const FOLDER: &str = "sdk/python";
 
@@ -202,13 +202,26 @@ fn stubs(bin: &Path) -> Result<()> {
     run(Command::new(bin.join("python")).args(["-m", "mypy.stubtest", "vestibule._core"]))
 }
 
-/// What the drop-in promises: code written for the originals runs on it and gets the same answers.
+/// What the drop-in promises: code written for the originals runs on it and gets the same answers. Its own tests, the
+/// originals' tests, and services written for the originals under the real program.
 pub(crate) fn dropin_tests() -> Result<()> {
     let bin = environment_with_dropin()?;
     let databases = Databases::start()?;
     run(pytest(&bin)
         .arg("sdk/dropin/tests")
-        .envs(databases.variables()))
+        .envs(databases.variables()))?;
+    run(Command::new(bin.join("python"))
+        .arg("upstream.py")
+        .current_dir(interop::FOLDER))?;
+    let originals = interop::environment("v1")?;
+    system::ensure_program(&["redis-server", "valkey-server"], "redis-server")?;
+    run(&mut command("cargo build --quiet --package vestibule"))?;
+    run(pytest(&bin)
+        .args(["both", "v1", "dropin"])
+        .current_dir(interop::FOLDER)
+        .env("VESTIBULE_BINARY", target_folder().join("debug/vestibule"))
+        .env("INTEROP_POSTGRES", databases.postgres.url("postgres"))
+        .env("ORIGINALS_PYTHON", originals.join("python")))
 }
 
 /// The types of the SDK, of the drop-in and of the services on them, as two checkers see them.
