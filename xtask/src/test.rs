@@ -63,6 +63,11 @@ const STEPS: &[Step] = &[
         run: sdk::build_wheel,
     },
     Step {
+        name: "sdk-types",
+        about: "mypy, strict, and pyright on the Python SDK and the services with it",
+        run: sdk::types,
+    },
+    Step {
         name: "sdk-python",
         about: "the Python SDK, from its wheel, on every database; its stub",
         run: sdk::tests,
@@ -71,11 +76,6 @@ const STEPS: &[Step] = &[
         name: "sdk-dropin",
         about: "code written for fastapi-m8 and auth-sdk-m8, on the drop-in",
         run: sdk::dropin_tests,
-    },
-    Step {
-        name: "sdk-types",
-        about: "mypy, strict, and pyright on the Python SDK and the services with it",
-        run: sdk::types,
     },
     Step {
         name: "sdk-interop",

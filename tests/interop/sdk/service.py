@@ -109,6 +109,12 @@ class Service:
         """What the caller gets who lists their items."""
         return self.get(path, token).status_code
 
+    def metric(self, ending: str) -> float:
+        """The metric without labels whose name ends so."""
+        lines = [line for line in self.client.get("/metrics").text.splitlines() if not line.startswith("#")]
+        [value] = [value for name, _, value in (line.rpartition(" ") for line in lines) if name.endswith(ending)]
+        return float(value)
+
     def output(self) -> str:
         assert self.process
         return self.process.output()

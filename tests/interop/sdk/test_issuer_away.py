@@ -52,15 +52,9 @@ def test_the_last_good_keys_are_used_while_the_issuer_is_away(
     known, unseen = issuer.sign_in(), issuer.sign_in()
     assert service.status(known) == 200
     issuer.kill()
-    wait_until("the key set is old", lambda: metric(service, "key_set_age_seconds") > 1, PATIENCE)
+    wait_until("the key set is old", lambda: service.metric("key_set_age_seconds") > 1, PATIENCE)
     assert service.status(known) == 200
     assert service.status(unseen) == 200
-
-
-def metric(service: Service, ending: str) -> float:
-    lines = service.client.get("/metrics").text.splitlines()
-    values = [line.rpartition(" ")[2] for line in lines if not line.startswith("#") and ending in line]
-    return float(values[0]) if values else 0.0
 
 
 @pytest.mark.parametrize(
@@ -92,7 +86,7 @@ def test_a_stale_feed_is_dealt_with_as_the_service_says(
 
 
 def feed_is_current(service: Service) -> bool:
-    return metric(service, "feed_current") == 1.0
+    return service.metric("feed_current") == 1.0
 
 
 def test_each_route_may_have_a_policy_of_its_own(start_issuer: StartIssuer, start_service: StartService) -> None:

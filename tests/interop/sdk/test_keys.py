@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from harness.issuer import ACCESS_SECRET_KEY, Issuer, StartIssuer
+from harness.issuer import ACCESS_SECRET_KEY, Issuer, SignedIn, StartIssuer
 from harness.process import wait_until
 from service import StartService
 
@@ -86,3 +91,23 @@ def test_another_algorithm_than_the_service_expects_is_refused(
     secret = ACCESS_SECRET_KEY if expected == "HS256" else None
     service = start_service(issuer, ACCESS_TOKEN_ALGORITHM=expected, ACCESS_SECRET_KEY=secret, TOKEN_MODE="hybrid")
     assert service.status(issuer.sign_in()) == 401
+
+
+def test_made_up_key_ids_make_no_storm(issuer: Issuer, start_service: StartService) -> None:
+    service = start_service(issuer)
+    held = issuer.sign_in()
+    assert service.status(held) == 200
+    begun, before = time.monotonic(), service.metric("key_set_fetches_total")
+    with ThreadPoolExecutor(20) as pool:
+        answers = set(pool.map(lambda _: service.status(with_made_up_kid(held)), range(200)))
+    # Refused as tokens, not as trouble with the keys; and who is known waits for none of it.
+    assert answers == {401}
+    assert service.status(held) == 200
+    # At most one fetch a second, and one that was under way.
+    assert service.metric("key_set_fetches_total") - before <= time.monotonic() - begun + 2
+
+
+def with_made_up_kid(held: SignedIn) -> str:
+    _, claims, signature = held.access.split(".")
+    header = json.dumps({**held.header, "kid": secrets.token_hex(8)}).encode()
+    return f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{claims}.{signature}"

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, WebSocket
 
 from app.deps import CurrentUser, auth, engine
 from app.settings import settings
-from vestibule.service import AppLifecycle, User, create_app
+from vestibule.service import AppLifecycle, User, accepted_subprotocol, create_app
 
 router = APIRouter(prefix="/items")
 
@@ -30,6 +30,14 @@ async def closed() -> None:
 async def lenient(user: User = Depends(auth.require_role("user", stale_policy="fail_open"))) -> str:  # noqa: B008
     """For what does little harm."""
     return str(user.id)
+
+
+@router.websocket("/echo")
+async def echo(websocket: WebSocket, user: CurrentUser) -> None:
+    """Says who is there, once."""
+    await websocket.accept(subprotocol=accepted_subprotocol(websocket))
+    await websocket.send_text(str(user.id))
+    await websocket.close()
 
 
 app = create_app(settings, router, lifecycle=AppLifecycle(auth_deps=auth, db_engine=engine))
