@@ -246,6 +246,7 @@ impl Reader {
             .await
             .map_err(|error| match error {
                 HttpError::Refused => Trouble::Refused,
+                HttpError::Insecure => Trouble::Insecure,
                 HttpError::Status(404) => Trouble::Disabled,
                 HttpError::Status(status) => Trouble::Status(status),
                 _ => Trouble::Unreachable,
@@ -405,7 +406,7 @@ fn pause(failures: u32, trouble: Trouble) -> Duration {
     let (shortest, longest) = PAUSES;
     let full = match trouble {
         // That needs an operator.
-        Trouble::Refused | Trouble::Disabled | Trouble::NoStream => longest,
+        Trouble::Refused | Trouble::Disabled | Trouble::NoStream | Trouble::Insecure => longest,
         _ => longest.min(shortest * 2_u32.saturating_pow(failures.saturating_sub(1).min(16))),
     };
     let random = u32::try_from(RandomState::new().hash_one(failures) >> 32).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Calls to the issuer: pooled, bounded in time and size, never redirected.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Client, Method, RequestBuilder, Response, header, redirect};
@@ -36,6 +36,11 @@ pub enum HttpError {
     /// There was no connection, or it was lost before an answer began.
     #[error("the issuer cannot be reached")]
     Unreachable,
+    /// There was a connection, but no TLS: the certificate is not trusted, or the other side does not speak it.
+    #[error(
+        "there is no secure connection to the issuer; check its certificate, the trusted roots and the address"
+    )]
+    Insecure,
     /// It took too long.
     #[error("the issuer did not answer in time")]
     Timeout,
@@ -323,6 +328,8 @@ async fn collect(mut response: Response, limit: usize) -> Result<Answer, HttpErr
 fn reason(error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
         HttpError::Timeout
+    } else if error.is_connect() && is_about_tls(error) {
+        HttpError::Insecure
     } else if error.is_builder() {
         HttpError::Malformed
     } else if error.is_connect() || error.is_request() {
@@ -330,4 +337,16 @@ fn reason(error: &reqwest::Error) -> HttpError {
     } else {
         HttpError::Broken
     }
+}
+
+/// The TLS library's complaints come as I/O errors about the data, somewhere below.
+fn is_about_tls(error: &(dyn Error + 'static)) -> bool {
+    let Some(error_of_io) = error.downcast_ref::<io::Error>() else {
+        return error.source().is_some_and(is_about_tls);
+    };
+    // (An I/O error that wraps another one passes it over as its source.)
+    error_of_io.kind() == io::ErrorKind::InvalidData
+        || error_of_io
+            .get_ref()
+            .is_some_and(|inner| is_about_tls(inner))
 }

@@ -75,7 +75,8 @@ impl IntrospectionError {
                 | HttpError::Status(408 | 429 | 500..=599),
             ) => Outcome::Unreachable,
             Self::Http(
-                HttpError::Status(_)
+                HttpError::Insecure
+                | HttpError::Status(_)
                 | HttpError::TooLarge
                 | HttpError::Refused
                 | HttpError::Malformed,

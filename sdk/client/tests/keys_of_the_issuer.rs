@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use token::KeySet;
 use tokio::{runtime::Handle, sync::Notify};
 use vestibule_client::{
-    Check, CheckError, Client, Clock, Config, Identity, KeySetError, Refusal, Unavailable,
+    Check, CheckError, Client, Clock, Config, HttpError, Identity, KeySetError, KeySource, Refusal,
+    Unavailable,
 };
 
 fn client(config: Config) -> Client {
@@ -116,7 +117,7 @@ async fn a_key_set_of_more_than_a_mebibyte_is_not_read() {
         .expect_err("too large");
     assert_eq!(
         error,
-        Unavailable::Keys(KeySetError::Http(vestibule_client::HttpError::TooLarge)).into()
+        Unavailable::Keys(KeySetError::Http(HttpError::TooLarge)).into()
     );
 }
 
@@ -131,6 +132,26 @@ async fn a_redirect_of_the_key_set_is_not_followed() {
         .expect_err("no keys");
     assert!(matches!(error, CheckError::Unavailable(_)));
     assert_eq!(thief.count(KEYS), 0);
+}
+
+#[tokio::test]
+async fn an_issuer_without_the_tls_that_was_wanted_is_told_apart_from_an_outage() {
+    let (issuer, key) = (Issuer::start().await, key());
+    issuer.publishes(&[&key]);
+    let mut url = issuer.url(KEYS);
+    url.set_scheme("https").expect("another scheme");
+    let client = client(Config {
+        keys: KeySource::Fetched(url),
+        ..issuer.config()
+    });
+    let error = who(&client, &token(&key, "one"))
+        .await
+        .expect_err("no TLS there");
+    assert_eq!(
+        error,
+        Unavailable::Keys(KeySetError::Http(HttpError::Insecure)).into()
+    );
+    assert_eq!(issuer.count(KEYS), 0);
 }
 
 #[tokio::test]
@@ -270,7 +291,7 @@ async fn an_issuer_that_is_down_at_the_start_is_found_when_it_comes() {
     let error = who(&client, &token).await.expect_err("nobody is there");
     assert_eq!(
         error,
-        Unavailable::Keys(KeySetError::Http(vestibule_client::HttpError::Unreachable)).into()
+        Unavailable::Keys(KeySetError::Http(HttpError::Unreachable)).into()
     );
     issuer.come_up().await;
     who(&client, &token).await.expect("it came up");

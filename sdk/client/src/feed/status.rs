@@ -57,6 +57,11 @@ pub enum Trouble {
     /// The issuer cannot be reached, or did not answer in time.
     #[error("the issuer cannot be reached")]
     Unreachable,
+    /// There was a connection, but no TLS on it.
+    #[error(
+        "there is no secure connection to the issuer; check its certificate, the trusted roots and the address"
+    )]
+    Insecure,
     /// The issuer does not take this service's credential, or it lacks the scope `event-stream` (401, 403).
     #[error(
         "the issuer does not let this service listen: check its credential, and that it has the scope event-stream"
@@ -86,7 +91,7 @@ impl Trouble {
     /// Whether somebody has to mend it, a wrong credential or address: that is no outage, which passes by itself.
     pub const fn is_mistake(self) -> bool {
         match self {
-            Self::Refused | Self::Disabled | Self::NoStream => true,
+            Self::Insecure | Self::Refused | Self::Disabled | Self::NoStream => true,
             Self::Status(status) => !matches!(status, 408 | 429 | 500..=599),
             Self::Unreachable | Self::Ended | Self::Silent | Self::TooLong => false,
         }
@@ -96,6 +101,7 @@ impl Trouble {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Insecure => "insecure",
             Self::Refused => "refused",
             Self::Disabled => "disabled",
             Self::Status(_) => "status",
