@@ -78,6 +78,7 @@ impl World {
 pub(crate) struct Follower {
     pub(crate) feed: Feed,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) clock: Clock,
 }
 
 impl Follower {
@@ -100,6 +101,30 @@ impl Follower {
             id: service.id.clone(),
             secret: SecretString::new(service.secret.clone()),
         };
+        Self::start_as(config, credential)
+    }
+
+    /// A service that exchanges its secret for short-lived tokens and listens with those.
+    pub(crate) fn start_with_tokens(
+        server: &TestServer,
+        proxy: &Proxy,
+        service: &ServiceFixture,
+    ) -> Self {
+        let clock = Clock::starting_at(server.clock().now());
+        let private = format!("http://{}/user/private/v1", proxy.address);
+        let url = |path: &str| format!("{private}/{path}").parse().expect("an address");
+        let credential = Credential::ServiceToken {
+            id: service.id.clone(),
+            secret: SecretString::new(service.secret.clone()),
+            url: url("service-token"),
+            scopes: vec!["event-stream".into()],
+            renew_early: Duration::from_secs(30),
+        };
+        Self::start_as(FeedConfig::new(url("events/stream"), clock), credential)
+    }
+
+    fn start_as(config: FeedConfig, credential: Credential) -> Self {
+        let clock = config.clock.clone();
         let http = Http::new("test", Timeouts::default(), Some(credential), &clock, false);
         let standing = Arc::new(Standing::new(Duration::from_hours(2), 10_000));
         let feed = Feed::spawn(
@@ -108,7 +133,11 @@ impl Follower {
             standing.clone(),
             &Handle::current(),
         );
-        Self { feed, standing }
+        Self {
+            feed,
+            standing,
+            clock,
+        }
     }
 
     pub(crate) fn judge(&self, held: &HeldTokens) -> Judgement {

@@ -5,6 +5,8 @@ mod breaks;
 mod client;
 mod fixture;
 
+use std::time::Duration;
+
 use ::accounts::Role;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -172,6 +174,28 @@ async fn a_service_that_may_not_listen_is_told_so_and_is_never_current() {
         .follower
         .until(|status| status.state == FeedState::Trouble(Trouble::Refused))
         .await;
+}
+
+#[tokio::test]
+async fn a_service_that_listens_with_short_lived_tokens_renews_them() {
+    let world = World::new().await;
+    let (server, proxy) = (&world.server, &world.proxy);
+    let follower = Follower::start_with_tokens(server, proxy, &world.service);
+    follower.until_current().await;
+    for (round, does_it_know) in (2..).zip([true, false]) {
+        // Past the token's end, as the service knows, or finds out by being refused.
+        server.clock().advance(SignedDuration::from_secs(400));
+        if does_it_know {
+            follower.clock.advance(Duration::from_secs(400));
+        }
+        proxy.cut();
+        follower
+            .until(|status| status.connections >= round && status.is_current)
+            .await;
+        let held = world.issue().await;
+        server.log_out(&held).await;
+        follower.until_revoked(&held).await;
+    }
 }
 
 #[tokio::test]
