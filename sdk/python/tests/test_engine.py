@@ -328,7 +328,7 @@ class TestEncryption:
         """What the driver would be given."""
         from vestibule.service.engine_options import PoolOptions, connect_arguments
 
-        return connect_arguments(engine.address, self.settings, PoolOptions())
+        return connect_arguments(engine.address, self.settings, PoolOptions(), asynchronous=engine.is_async)
 
     def test_postgresql_checks_the_certificate_against_the_authority(self, authority: Path) -> None:
         self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="postgresql://me@db/items", DB_TLS_CA=authority)
@@ -353,6 +353,11 @@ class TestEncryption:
     def test_without_settings_the_driver_decides(self) -> None:
         self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="mysql://me@db/items")
         assert "ssl" not in self.arguments(create_db_engine(self.settings))
+
+    def test_switched_off_it_is_off_for_the_driver_that_would_do_it_by_itself(self) -> None:
+        self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="mysql://me@db/items", DB_TLS_MODE="disable")
+        assert self.arguments(create_db_engine(self.settings))["ssl_disabled"] is True
+        assert "ssl_disabled" not in self.arguments(create_async_db_engine(self.settings))
 
     def test_files_that_cannot_be_used_are_a_clear_error(self, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_text("no certificate")

@@ -256,7 +256,7 @@ def create_db_engine(
         pre_ping=pre_ping,
         connect_timeout=connect_timeout,
     )
-    arguments = {**connect_arguments(address, settings, options), **(connect_args or {})}
+    arguments = {**connect_arguments(address, settings, options, asynchronous=False), **(connect_args or {})}
     try:
         from sqlalchemy import create_engine
         from sqlalchemy.orm import Session
@@ -316,7 +316,7 @@ def create_async_db_engine(
         pre_ping=pre_ping,
         connect_timeout=connect_timeout,
     )
-    arguments = {**connect_arguments(address, settings, options), **(connect_args or {})}
+    arguments = {**connect_arguments(address, settings, options, asynchronous=True), **(connect_args or {})}
     try:
         importlib.import_module("greenlet")  # SQLAlchemy would miss it only at the first statement
         from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine

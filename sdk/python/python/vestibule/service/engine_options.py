@@ -101,7 +101,9 @@ def url_of(address: DatabaseAddress, settings: object, *, asynchronous: bool) ->
     )
 
 
-def connect_arguments(address: DatabaseAddress, settings: object, options: PoolOptions) -> dict[str, Any]:
+def connect_arguments(
+    address: DatabaseAddress, settings: object, options: PoolOptions, *, asynchronous: bool
+) -> dict[str, Any]:
     """What the driver's ``connect`` is told beside the address.
 
     Raises:
@@ -113,6 +115,9 @@ def connect_arguments(address: DatabaseAddress, settings: object, options: PoolO
     if address.kind == "Postgres":
         return _postgres_arguments(settings, options)
     arguments: dict[str, Any] = {"connect_timeout": options.connect_timeout}
+    if getattr(settings, "DB_TLS_MODE", None) == "disable" and not asynchronous:
+        # The driver that blocks encrypts when the server can, the one that is awaited only when told to.
+        arguments["ssl_disabled"] = True
     context = _tls_context(settings)
     return arguments if context is None else {**arguments, "ssl": context}
 
