@@ -354,6 +354,20 @@ class TestEncryption:
         self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="mysql://me@db/items")
         assert "ssl" not in self.arguments(create_db_engine(self.settings))
 
+    def test_the_address_itself_may_ask_for_it(self) -> None:
+        """As hosting companies hand them out."""
+        self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="mysql://me@db/items?ssl-mode=REQUIRED")
+        engine = create_db_engine(self.settings)
+        assert "ssl" in self.arguments(engine)
+        assert "ssl-mode" not in engine.engine.url.query
+        self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="postgresql://me@db/items?sslmode=require")
+        assert create_db_engine(self.settings).engine.url.query == {"sslmode": "require"}
+
+    def test_the_address_is_not_overruled_by_defaults(self) -> None:
+        url = "postgresql://me@db/items?application_name=mine&connect_timeout=30"
+        self.settings = ServiceSettings(**MINIMAL, DATABASE_URL=url)
+        assert self.arguments(create_db_engine(self.settings)) == {}
+
     def test_switched_off_it_is_off_for_the_driver_that_would_do_it_by_itself(self) -> None:
         self.settings = ServiceSettings(**MINIMAL, DATABASE_URL="mysql://me@db/items", DB_TLS_MODE="disable")
         assert self.arguments(create_db_engine(self.settings))["ssl_disabled"] is True

@@ -198,6 +198,14 @@ class TestSources:
         assert "quotation mark" in told["INTERNAL_CLIENT_ID"]
         assert "comment" in told["CONTRACT_NAME"]
 
+    def test_addresses_that_kubernetes_sets_are_no_ports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A service called `redis` makes REDIS_PORT in every container, over what the file says."""
+        dotenv("REDIS_PORT=6379")
+        monkeypatch.setenv("REDIS_PORT", "tcp://10.96.0.12:6379")
+        settings = ServiceSettings(**MINIMAL)
+        assert settings.REDIS_PORT == 6379
+        assert "Kubernetes" in warnings(settings)["REDIS_PORT"]
+
 
 class TestNames:
     def test_unknown_names_of_a_shared_file_are_told_and_left_alone(self) -> None:
@@ -280,12 +288,12 @@ class TestProblems:
         assert told["DB_POOL_TIMEOUT"].startswith("has to be above 0")
         assert told["DRAIN_SECONDS"].startswith("has to be at most 3600")
 
-    def test_the_error_says_where_was_looked_and_what_to_do(self) -> None:
+    def test_the_error_says_where_was_looked_and_what_to_do(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError) as refused:
             ServiceSettings()
         text = str(refused.value)
         assert text.startswith(
-            "5 problems in the settings of ServiceSettings (read from the environment, .env (not there)):"
+            f"5 problems in the settings of ServiceSettings (read from the environment, {tmp_path}/.env (not there)):"
         )
         assert "Set ISSUER_URL=https://id.example.com, or JWKS_URI, or ACCESS_PUBLIC_KEY_FILE." in text
         assert str(pickle.loads(pickle.dumps(refused.value))) == text

@@ -234,7 +234,7 @@ def test_any_text_is_a_database_url_or_is_refused_without_repeating_it(text: str
         address, refusal = outcome(parse_database_url, candidate)
         assert "secret" not in refusal
         if isinstance(address, DatabaseAddress):
-            assert parse_database_url(address.uri()) == address
+            assert parse_database_url(address.uri()).uri() == address.uri()
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,17 @@ def test_any_text_is_a_database_url_or_is_refused_without_repeating_it(text: str
 )
 def test_usual_database_urls_are_understood(url: str, uri: str) -> None:
     assert parse_database_url(url).uri() == uri
+
+
+def test_options_of_a_database_url_are_those_the_driver_knows() -> None:
+    for url in ("postgresql://me@db/items?schema=public", "mysql://me@db/items?sslaccept=strict"):
+        with pytest.raises(ValueError, match=r"option (schema|sslaccept) behind"):
+            parse_database_url(url)
+    with pytest.raises(ValueError, match="ssl-mode"):
+        parse_database_url("mysql://me@db/items?ssl-mode=perhaps")
+    address = parse_database_url("mysql://me@db/items?ssl-mode=REQUIRED&charset=latin1")
+    assert (address.tls_mode, address.query) == ("require", (("charset", "latin1"),))
+    assert address.uri() == "mysql+pymysql://me@db:3306/items?charset=latin1"
 
 
 KNOWN = frozenset(

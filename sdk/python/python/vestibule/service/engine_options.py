@@ -113,21 +113,24 @@ def connect_arguments(
         # How long to wait for another connection's write before "database is locked".
         return {"timeout": options.connect_timeout, "check_same_thread": False}
     if address.kind == "Postgres":
-        return _postgres_arguments(settings, options)
+        return _postgres_arguments(address, settings, options)
     arguments: dict[str, Any] = {"connect_timeout": options.connect_timeout}
-    if getattr(settings, "DB_TLS_MODE", None) == "disable" and not asynchronous:
+    mode = getattr(settings, "DB_TLS_MODE", None) or address.tls_mode
+    if mode == "disable" and not asynchronous:
         # The driver that blocks encrypts when the server can, the one that is awaited only when told to.
         arguments["ssl_disabled"] = True
-    context = _tls_context(settings)
+    context = _tls_context(settings, mode)
     return arguments if context is None else {**arguments, "ssl": context}
 
 
-def _postgres_arguments(settings: object, options: PoolOptions) -> dict[str, Any]:
+def _postgres_arguments(address: DatabaseAddress, settings: object, options: PoolOptions) -> dict[str, Any]:
     # libpq counts whole seconds, and takes 1 for 2.
     arguments: dict[str, Any] = {"connect_timeout": max(2, round(options.connect_timeout))}
     name = getattr(settings, "PROJECT_NAME", None)
     if name:
         arguments["application_name"] = str(name)[:_LONGEST_APPLICATION_NAME]
+    # What the address says itself is not overruled by what nobody said.
+    arguments = {name: value for name, value in arguments.items() if name not in dict(address.query)}
     mode = getattr(settings, "DB_TLS_MODE", None)
     files = {
         "sslrootcert": getattr(settings, "DB_TLS_CA", None),
@@ -141,10 +144,10 @@ def _postgres_arguments(settings: object, options: PoolOptions) -> dict[str, Any
     return arguments | {key: str(path) for key, path in files.items() if path}
 
 
-def _tls_context(settings: object) -> ssl.SSLContext | None:
+def _tls_context(settings: object, mode: str | None) -> ssl.SSLContext | None:
     """Encryption for MySQL and MariaDB, whose drivers take Python's own description of it."""
     authority = getattr(settings, "DB_TLS_CA", None)
-    mode = getattr(settings, "DB_TLS_MODE", None) or ("verify-full" if authority else None)
+    mode = mode or ("verify-full" if authority else None)
     if mode in (None, "disable", "prefer"):
         return None
     try:

@@ -25,6 +25,71 @@ _DRIVERS: Final[dict[Kind, tuple[str, str]]] = {
 }
 _PORTS: Final[dict[Kind, int | None]] = {"Postgres": 5432, "Mysql": 3306, "Mariadb": 3306, "Sqlite": None}
 MEMORY: Final = ":memory:"
+_LIBPQ: Final = frozenset(
+    [
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssdelegation",
+        "gssencmode",
+        "gsslib",
+        "host",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "load_balance_hosts",
+        "options",
+        "passfile",
+        "port",
+        "require_auth",
+        "requirepeer",
+        "service",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "sslcert",
+        "sslcertmode",
+        "sslcompression",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslmode",
+        "sslnegotiation",
+        "sslpassword",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ]
+)
+_MYSQL: Final = frozenset(
+    [
+        "charset",
+        "connect_timeout",
+        "program_name",
+        "read_timeout",
+        "ssl_ca",
+        "ssl_capath",
+        "ssl_cert",
+        "ssl_check_hostname",
+        "ssl_cipher",
+        "ssl_key",
+        "unix_socket",
+        "write_timeout",
+    ]
+)
+_MYSQL_MODES: Final = {
+    "disabled": "disable",
+    "preferred": "prefer",
+    "required": "require",
+    "verify_ca": "verify-ca",
+    "verify_identity": "verify-full",
+}
+"""How the command line of MySQL, and the addresses that hosting companies hand out, call what ``DB_TLS_MODE`` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +104,8 @@ class DatabaseAddress:
         user: Who signs in.
         password: With what. Not in the representation.
         query: Options of the driver, as pairs.
+        tls_mode: What the address says about encryption, in the words of ``DB_TLS_MODE``; PostgreSQL's own library
+            reads it from the options instead.
     """
 
     kind: Kind
@@ -48,13 +115,14 @@ class DatabaseAddress:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    tls_mode: str | None = None
 
     def driver(self, *, asynchronous: bool = False) -> str:
         """The database and its driver, as SQLAlchemy names them."""
         return _DRIVERS[self.kind][asynchronous]
 
     def uri(self, *, asynchronous: bool = False) -> str:
-        """The address as SQLAlchemy reads it, **with the password in it**.
+        """The address as SQLAlchemy reads it, **with the password in it** but without ``tls_mode``.
 
         Args:
             asynchronous: Names the driver for an asynchronous engine.
@@ -107,7 +175,7 @@ def parse_database_url(text: str) -> DatabaseAddress:
         message = "holds a character that has to be percent-encoded in a password: # is %23, [ is %5B, ] is %5D"
         raise ValueError(message)
     user, colon, password = who.partition(":")
-    query = parse_qsl(options, keep_blank_values=True)
+    query, tls_mode = _options(kind, parse_qsl(options, keep_blank_values=True))
     host, port = _host_and_port(place, dict(query) if kind == "Postgres" else {})
     query = [(name, value) for name, value in query if kind != "Postgres" or name not in {"host", "port"}]
     if not path:
@@ -124,7 +192,27 @@ def parse_database_url(text: str) -> DatabaseAddress:
         user=unquote(user) if at else None,
         password=unquote(password) if colon else None,
         query=tuple(query),
+        tls_mode=tls_mode,
     )
+
+
+def _options(kind: Kind, query: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], str | None]:
+    """The options that the driver knows, and what those of MySQL say about encryption."""
+    tls_mode: str | None = None
+    kept: list[tuple[str, str]] = []
+    for name, value in query:
+        if kind != "Postgres" and name.lower().replace("-", "_") in {"ssl_mode", "sslmode"}:
+            tls_mode = _MYSQL_MODES.get(value.lower().replace("-", "_"))
+            if tls_mode is None:
+                message = f"has an ssl-mode that is none of {', '.join(_MYSQL_MODES)}"
+                raise ValueError(message)
+        elif name in (_LIBPQ if kind == "Postgres" else _MYSQL):
+            kept.append((name, value))
+        else:
+            shown = f"{name} " if name.isidentifier() and len(name) < 40 else ""
+            message = f"has an option {shown}behind the ?, which the driver does not know; remove it"
+            raise ValueError(message)
+    return kept, tls_mode
 
 
 def _host_and_port(place: str, options: dict[str, str]) -> tuple[str, int | None]:

@@ -26,6 +26,7 @@ LOADED_KEY = "vestibule loading notes"
 """Under this key, which is no identifier, the notes of loading travel with the values to the model's validator."""
 
 _LARGEST_SECRET_FILE = 65_536
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 _SEQUENCES = (list, set, frozenset, tuple)
 
 
@@ -143,6 +144,11 @@ class MergedSource(EnvSettingsSource):
                 kept[variable] = value
                 continue
             stripped = value.strip()
+            if variable.endswith("_PORT") and _SERVICE_LINK.fullmatch(stripped):
+                # Set by Kubernetes in every container, for a service of the namespace that happens to be called so.
+                text = "holds an address, not a port, as Kubernetes sets for a service of that name; it was left out."
+                self.loaded.findings.append(warning(variable, text, "Set enableServiceLinks: false to be rid of it."))
+                continue
             if stripped or _empty_means_something(self.settings_cls, target):
                 kept[variable] = stripped
                 self._note_leftovers(variable, stripped, where)
@@ -195,7 +201,7 @@ class MergedSource(EnvSettingsSource):
         self.loaded.read_from.append("the environment")
         for path in files:
             if not path.is_file():
-                self.loaded.read_from.append(f"{path} (not there)")
+                self.loaded.read_from.append(f"{path.absolute()} (not there)")
                 continue
             self.loaded.read_from.append(str(path))
             encoding = self.config.get("env_file_encoding") or "utf-8"
