@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from settings_help import MINIMAL, lonely
 
 from vestibule.errors import ConfigurationError
-from vestibule.service import ServiceSettings
+from vestibule.service import ServiceSettings, create_app, create_async_app
 from vestibule.service.checks import check_settings, enforce_settings
 
 PRODUCTION: dict[str, Any] = {**MINIMAL, "ENVIRONMENT": "production", "ALLOWED_HOSTS": "items.example.com"}
@@ -148,6 +150,14 @@ def test_fatal_findings_stop_the_start_all_at_once_and_warnings_are_logged(caplo
     ):
         enforce_settings(settings, logging.getLogger("vestibule.test"))
     assert [record.levelname for record in caplog.records] == ["CRITICAL", "CRITICAL", "WARNING"]
+
+
+@pytest.mark.parametrize("create", [create_app, create_async_app])
+def test_the_checks_run_when_an_app_starts(create: Any) -> None:
+    settings = ServiceSettings(**{**PRODUCTION, "FRONTEND_HOST": "http://localhost:1"})
+    app = create(settings, APIRouter())
+    with pytest.raises(ConfigurationError, match="FRONTEND_HOST"), TestClient(app):
+        pass
 
 
 def test_the_checks_run_quietly_over_sound_settings(caplog: pytest.LogCaptureFixture) -> None:

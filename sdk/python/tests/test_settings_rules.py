@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from settings_help import MINIMAL, lonely, problems, warnings
 
+from vestibule._core import SigningKey
 from vestibule.service import ServiceSettings
 from vestibule.service.settings.rules import weakness
 
@@ -58,12 +59,14 @@ def test_other_secrets_of_the_issuer_are_warned_about() -> None:
 
 def test_a_public_key_file_stands_for_the_key_set(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
-    path.write_text("-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n")
+    path.write_text(SigningKey.generate("RS256").public_pem())
     values = {"TOKEN_MODE": "stateless", "TOKEN_ISSUER": "https://id.example.com", "TOKEN_AUDIENCE": "items"}
     settings = ServiceSettings(**values, ACCESS_PUBLIC_KEY_FILE=path)
     assert path.read_text().strip() == settings.ACCESS_PUBLIC_KEY
+    told = problems(**values, ACCESS_PUBLIC_KEY_FILE=path, ACCESS_TOKEN_ALGORITHM="ES256")
+    assert "a key for RS256" in told["ACCESS_PUBLIC_KEY_FILE"]
     path.write_text("no key")
-    assert "no PEM" in problems(**values, ACCESS_PUBLIC_KEY_FILE=path)["ACCESS_PUBLIC_KEY_FILE"]
+    assert "PEM" in problems(**values, ACCESS_PUBLIC_KEY_FILE=path)["ACCESS_PUBLIC_KEY_FILE"]
     assert "does not exist" in problems(**values, ACCESS_PUBLIC_KEY_FILE="/absent")["ACCESS_PUBLIC_KEY_FILE"]
 
 

@@ -5,6 +5,7 @@ Everything is asked for only in the mode that needs it. A rule is silent about a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from vestibule._core import Keys
+from vestibule.errors import ConfigurationError
 from vestibule.service.findings import Finding, fatal
 from vestibule.service.settings.computed import ComputedFields
 from vestibule.service.settings.database_url import parse_database_url
@@ -101,10 +104,11 @@ def _keys(settings: ComputedFields, given: Collection[str]) -> _Found:
         looked_at = ("ISSUER_URL", "ACCESS_PUBLIC_KEY_FILE", "ACCESS_TOKEN_ALGORITHM")
         yield fatal("JWKS_URI", text, remedy), looked_at
     if settings.ACCESS_PUBLIC_KEY_FILE:
-        yield from ((finding, ()) for finding in _public_key(settings.ACCESS_PUBLIC_KEY_FILE))
+        algorithm_alone = ("ACCESS_TOKEN_ALGORITHM",)
+        yield from ((finding, algorithm_alone) for finding in _public_key(settings.ACCESS_PUBLIC_KEY_FILE, algorithm))
 
 
-def _public_key(path: Path) -> Iterable[Finding]:
+def _public_key(path: Path, algorithm: str) -> Iterable[Finding]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -112,8 +116,13 @@ def _public_key(path: Path) -> Iterable[Finding]:
         return [fatal("ACCESS_PUBLIC_KEY_FILE", f"names {path}, which cannot be read: {why}.")]
     if "PRIVATE KEY" in text:
         return [private_key("ACCESS_PUBLIC_KEY_FILE")]
-    if "-----BEGIN " not in text:
-        return [fatal("ACCESS_PUBLIC_KEY_FILE", f"names {path}, which is no PEM file.", "It begins with -----BEGIN.")]
+    try:
+        fits = json.loads(Keys.from_pem(text).to_jwks())["keys"][0]["alg"]
+    except ConfigurationError as error:
+        return [fatal("ACCESS_PUBLIC_KEY_FILE", f"names {path}, which does not do: {error}.")]
+    if fits != algorithm:
+        text = f"names {path}, which holds a key for {fits}, but ACCESS_TOKEN_ALGORITHM is {algorithm}."
+        return [fatal("ACCESS_PUBLIC_KEY_FILE", text, "Set the one the issuer signs with.")]
     return []
 
 

@@ -134,7 +134,7 @@ class RevocationFields(FieldGroup):
         default=["introspection", "event-stream"], description="What those service tokens are asked for."
     )
     SERVICE_TOKEN_REFRESH_LEEWAY_SECONDS: int = Field(
-        default=30, ge=0, le=3600, description="Accepted and not used: it is renewed in time."
+        default=30, ge=0, le=3600, description="How long before its end a service token is renewed, in seconds."
     )
     ACCESS_REVOCATION_FAILURE_MODE: FailureMode = Field(
         default="fail_closed",
