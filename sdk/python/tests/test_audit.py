@@ -192,6 +192,35 @@ def test_a_guard_that_is_overridden_guards_nothing() -> None:
     assert verdicts(app) == {"GET /a": "open"}
 
 
+def test_guards_are_called_as_people_know_them() -> None:
+    from kit_help import settings
+
+    from vestibule.service import build_auth_deps
+
+    auth = build_auth_deps(settings())
+    app = FastAPI()
+    for path, call in {
+        "/user": auth.get_current_user,
+        "/reader": auth.get_current_reader,
+        "/writer": auth.get_current_writer,
+        "/admin": auth.get_current_active_admin,
+        "/superuser": auth.get_current_active_superuser,
+        "/banker": auth.require_role("admin", stale_policy="fail_closed"),
+        "/optional": auth.get_optional_user,
+    }.items():
+        app.add_api_route(path, nothing, dependencies=[Depends(call)])
+    told = {line.path: (line.guard, line.role) for line in audit(app) if line.guard != "documentation"}
+    assert told == {
+        "/user": ("get_current_user", "user"),
+        "/reader": ("get_current_reader", "reader"),
+        "/writer": ("get_current_writer", "writer"),
+        "/admin": ("get_current_active_admin", "admin"),
+        "/superuser": ("get_current_active_superuser", "superadmin"),
+        "/banker": ("require_role(admin, fail_closed)", "admin"),
+        "/optional": ("", None),
+    }
+
+
 def test_of_several_roles_the_highest_is_told() -> None:
     app = FastAPI()
     app.add_api_route("/a", nothing, dependencies=[Depends(anyone), Depends(admin)])

@@ -17,12 +17,23 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from vestibule.service.guards import Guard
 from vestibule.service.marks import GUARD, PUBLIC
+from vestibule.service.roles import Role
 from vestibule.service.routes import Served, dependencies, inner_app, served
 
 Verdict = Literal["guarded", "public", "open"]
+
+_KNOWN_AS: Final = {
+    Role.USER: "get_current_user",
+    Role.READER: "get_current_reader",
+    Role.WRITER: "get_current_writer",
+    Role.ADMIN: "get_current_active_admin",
+    Role.SUPERADMIN: "get_current_active_superuser",
+}
+"""What people call the guards of `build_auth_deps`."""
 
 EXIT_OK = 0
 EXIT_OPEN = 1
@@ -130,6 +141,10 @@ def _mark(thing: Any, attribute: str) -> str | None:
 
 
 def _name(call: Any) -> str:
+    if isinstance(call, Guard) and call.required_role is not None:
+        if call.stale_policy is not None:
+            return f"require_role({call.required_role}, {call.stale_policy})"
+        return _KNOWN_AS[call.required_role]
     return str(getattr(call, "__qualname__", None) or type(call).__qualname__)
 
 
