@@ -199,7 +199,8 @@ impl Client {
         let inner = &self.0;
         let identity = inner.identify_waiting(token).await?;
         let mut decision = inner.decide(&identity, policy, None);
-        if decision == Decision::Unavailable && inner.hearing.settle().await {
+        if decision == Decision::Unavailable {
+            inner.hearing.settle().await;
             decision = inner.decide(&identity, policy, None);
         }
         let decision = match decision {

@@ -116,16 +116,12 @@ impl Hearing {
         }
     }
 
-    /// Waits for a feed that has only just been started; gives whether it was worth the wait.
-    pub(crate) async fn settle(&self) -> bool {
-        let Self::Feed { has_settled, .. } = self else {
-            return false;
-        };
-        let is_starting = !*has_settled.borrow();
-        if is_starting {
+    /// Waits for the first word of a feed that has only just been started, a second at most.
+    pub(crate) async fn settle(&self) {
+        if let Self::Feed { has_settled, .. } = self {
+            // The sender is gone without a word only when the runtime is.
             let _ = has_settled.clone().wait_for(|settled| *settled).await;
         }
-        is_starting
     }
 
     /// How much the table is worth now.
