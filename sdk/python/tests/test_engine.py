@@ -2,6 +2,7 @@
 
 # Without postponed annotations: FastAPI reads those of the routes below, which name values of their functions.
 
+import asyncio
 import builtins
 import os
 import subprocess
@@ -131,6 +132,23 @@ class TestSqlite:
         async with engine.session() as session:
             assert await session.scalar(text("SELECT count(*) FROM shelf")) == 0
         await engine.dispose()
+
+    def test_an_awaited_database_in_memory_outlives_its_event_loop(self) -> None:
+        engine = create_async_db_engine(ServiceSettings(**MINIMAL, DATABASE_URL="sqlite://"))
+
+        async def prepare_it() -> None:
+            async with engine.session() as session:
+                await session.execute(text(TABLES[0]))
+                await session.commit()
+
+        async def count_and_close() -> Any:
+            async with engine.session() as session:
+                counted = await session.scalar(text("SELECT count(*) FROM shelf"))
+            await engine.dispose()
+            return counted
+
+        asyncio.run(prepare_it())
+        assert asyncio.run(count_and_close()) == 0
 
 
 class TestInRoutes:

@@ -6,6 +6,8 @@ everything), and say so when they are skipped.
 
 # Without postponed annotations: FastAPI reads those of the routes below, which name values of their functions.
 
+import asyncio
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -150,6 +152,24 @@ async def test_an_awaited_connection_that_died_is_healed_too(server: Server) -> 
     async with engine.session() as session:
         assert await session.scalar(text("SELECT 1")) == 1
     await engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_awaited_engine_begins_anew_in_another_event_loop(server: Server) -> None:
+    """As under a test client that is entered twice, or `asyncio.run` called twice, without disposing in between."""
+    engine = create_async_db_engine(server.settings())
+
+    async def number() -> Any:
+        async with engine.session() as session:
+            return await session.scalar(text("SELECT 1"))
+
+    async def last() -> None:
+        await engine.ping()
+        await engine.dispose()
+
+    assert [asyncio.run(number()) for _ in range(3)] == [1, 1, 1]
+    asyncio.run(last())
+    gc.collect()  # what the other loops left behind says so here
 
 
 def test_a_pool_that_is_used_up_says_so_after_the_time_that_was_set(server: Server) -> None:

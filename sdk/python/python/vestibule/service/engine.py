@@ -5,6 +5,7 @@ SQLAlchemy and the drivers are imported when an engine is made, so that services
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import importlib
 import os
@@ -97,7 +98,9 @@ class DbEngine(Generic[SessionT_co]):
 
 
 class AsyncDbEngine(Generic[AsyncSessionT_co]):
-    """A database that is awaited: for ``async def`` routes. It belongs to one event loop at a time.
+    """A database that is awaited: for ``async def`` routes.
+
+    It belongs to one event loop at a time, and begins anew in another one: the second test client of a test, for one.
 
     Attributes:
         is_async: Always true.
@@ -111,6 +114,7 @@ class AsyncDbEngine(Generic[AsyncSessionT_co]):
         self._engine = engine
         self.address = address
         self._session_class = session_class
+        self._loop: asyncio.AbstractEventLoop | None = None
         _forget_when_forked(self)
 
     @property
@@ -124,6 +128,7 @@ class AsyncDbEngine(Generic[AsyncSessionT_co]):
 
         What was loaded stays readable after a commit: to load it again would need an ``await``.
         """
+        self._settle()
         async with self._session_class(self._engine, expire_on_commit=False) as session:
             try:
                 yield session
@@ -146,6 +151,7 @@ class AsyncDbEngine(Generic[AsyncSessionT_co]):
             TimeoutError: There was no answer in time.
             sqlalchemy.exc.SQLAlchemyError: The database refused, or could not be reached.
         """
+        self._settle()
         with anyio.fail_after(timeout):
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
@@ -153,6 +159,15 @@ class AsyncDbEngine(Generic[AsyncSessionT_co]):
     async def dispose(self) -> None:
         """Closes the connections that are not in use. The engine opens new ones when it is used again."""
         await self._engine.dispose()
+
+    def _settle(self) -> None:
+        """Lets go of connections that were opened in another event loop, where they could only be closed."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # SQLite's run in threads and do not mind; one in memory would be lost.
+            if self._loop is not None and self.address.kind != "Sqlite":
+                self._forget_connections()
+            self._loop = loop
 
     def _forget_connections(self) -> None:
         self._engine.sync_engine.dispose(close=False)
