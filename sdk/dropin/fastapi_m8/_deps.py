@@ -24,6 +24,17 @@ _logger = logging.getLogger(__name__)
 
 Guard = Callable[..., UserModel]
 
+# What verifies tokens. The rest is about revoked ones, which RemoteRevocationClient asks about.
+_VERIFYING = {
+    "algorithm",
+    "issuer",
+    "audience",
+    "strict",
+    "secret",
+    "jwks_uri",
+    "jwks_cache_seconds",
+    "public_key_pem",
+}
 # Tokens are looked at as leniently as these names promise, and the issuer is asked by the token's id alone.
 _AS_EVER = {
     "consistent_privileges": False,
@@ -80,7 +91,9 @@ def build_auth_deps(settings: ConsumerServiceSettings) -> AuthDeps:
     listens = asks and getattr(settings, "REVOCATION_SOURCE", "introspection") == "feed"
     try:
         options = client_options(settings)
-        client = Clients(options | _AS_EVER | {"revocations": "feed" if listens else "off"})
+        if not listens:
+            options = {name: value for name, value in options.items() if name in _VERIFYING}
+        client = Clients(options | _AS_EVER)
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
     _logger.info(
