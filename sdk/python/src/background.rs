@@ -12,6 +12,8 @@ use tokio::{
     sync::watch,
 };
 
+use crate::log;
+
 /// A thread that runs everything that waits.
 pub(crate) struct Background {
     handle: Handle,
@@ -22,14 +24,23 @@ pub(crate) struct Background {
 impl Background {
     /// Starts it.
     pub(crate) fn start() -> io::Result<Self> {
+        log::listen();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(false);
         let thread = thread::Builder::new()
             .name("vestibule-feed".to_owned())
             .spawn(move || {
-                // An error says that the sender is gone, which means the same.
-                let _ = runtime.block_on(stopped.wait_for(|stopped| *stopped));
+                let noted = log::here();
+                runtime.block_on(async {
+                    loop {
+                        tokio::select! {
+                            // An error says that the sender is gone, which means the same.
+                            _ = stopped.wait_for(|stopped| *stopped) => break,
+                            () = noted.notified() => log::deliver(),
+                        }
+                    }
+                });
                 // A name look-up that hangs is not waited for.
                 runtime.shutdown_background();
             })?;

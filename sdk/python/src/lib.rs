@@ -5,6 +5,7 @@ mod claims;
 mod client;
 mod errors;
 mod keys;
+mod log;
 mod options;
 mod process;
 mod statistics;

@@ -172,6 +172,24 @@ def anyio_timeout() -> Any:
     return limit()
 
 
+def test_what_the_client_finds_out_is_in_the_log_of_python(
+    issuer: NetworkIssuer, built: list[AuthDeps], caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "vestibule.client"]
+
+    caplog.set_level("INFO", logger="vestibule.client")
+    issuer.status = 500
+    guarded(built, issuer)
+    built[0].start()
+    wait_until(said)
+    assert "key set could not be fetched" in said()[0]
+    assert "500" in said()[0]
+    issuer.status = 200
+    wait_until(lambda: len(said()) > 1)
+    assert said()[1:] == ["the issuer's key set was fetched again"]
+
+
 def test_a_foreign_key_in_the_set_harms_no_other(issuer: NetworkIssuer, built: list[AuthDeps]) -> None:
     async def main() -> None:
         issuer.published = {
