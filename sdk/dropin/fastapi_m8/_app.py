@@ -22,7 +22,7 @@ from vestibule.service.lifespan import AppLifecycle, service_lifespan
 import auth_sdk_m8
 from auth_sdk_m8.security.headers import add_security_headers_middleware
 from fastapi_m8._compat import _assert_compat
-from fastapi_m8._errors import PlainErrors
+from fastapi_m8._errors import Application, PlainErrors
 from fastapi_m8._health import DEFAULT_TIMEOUT, HealthAggregatePolicy, HealthBoard, HealthStatus
 from fastapi_m8._version import __version__
 
@@ -84,7 +84,7 @@ def create_app(
     """
     _assert_compat()
     lifecycle = lifecycle or AppLifecycle()
-    app = FastAPI(
+    app = Application(
         title=service_name or settings.PROJECT_NAME,
         version=service_version or "0.0.0",
         openapi_url=f"{settings.API_PREFIX}/openapi.json" if settings.effective_set_open_api else None,

@@ -61,17 +61,24 @@ def test_an_unhandled_error_reaches_the_server_that_logs_it(make_settings: MakeS
         TestClient(app).get("/broken")
 
 
-async def test_a_handler_of_the_service_answers_its_errors(make_settings: MakeSettings) -> None:
+@pytest.mark.parametrize("kind", [Exception, 500])
+async def test_a_handler_of_the_service_answers_its_errors_once(
+    make_settings: MakeSettings, kind: type[Exception] | int
+) -> None:
     app, _ = application(make_settings())
+    asked: list[str] = []
 
-    @app.exception_handler(Exception)
     async def handle(request: Request, error: Exception) -> JSONResponse:
+        asked.append(request.url.path)
         return JSONResponse({"said": str(error)}, 500)
 
+    app.add_exception_handler(kind, handle)
     async with running(app) as http:
         answer = await http.get("/broken", headers=ORIGIN)
     assert (answer.status_code, answer.json()) == (500, {"said": "broken"})
     assert "access-control-allow-origin" in answer.headers
+    # Once, though the error goes on to the server.
+    assert asked == ["/broken"]
 
 
 async def test_scanning_makes_one_series_and_not_one_a_path(

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from conftest import MakeSettings, application
 from fake_issuer import FakeIssuer
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
 from vestibule._core import SigningKey
 from vestibule.service.routes import dependencies, served
 
@@ -281,3 +283,33 @@ def test_the_audit_knows_the_guards_and_that_health_is_public(make_settings: Mak
     assert demanded["/writer"] == {"writer", "user"}
     assert demanded["/me"] == {"user"}
     assert demanded["/broken"] == set()
+
+
+def test_a_web_socket_knows_its_caller_too(make_settings: MakeSettings, make_token: MakeToken) -> None:
+    app, auth = application(make_settings(TOKEN_MODE="stateless"))
+
+    @app.websocket("/socket")
+    async def socket(socket: WebSocket, user: Any = Depends(auth.get_current_active_writer)) -> None:  # noqa: B008
+        await socket.accept()
+        await socket.send_text(user.email)
+        await socket.close()
+
+    with TestClient(app) as http:
+        with http.websocket_connect("/socket", headers=bearer(make_token())) as connection:
+            assert connection.receive_text() == "ada@example.com"
+        for headers in ({}, bearer("nonsense"), bearer(make_token(role="reader"))):
+            with pytest.raises(WebSocketDenialResponse), http.websocket_connect("/socket", headers=headers):
+                pass
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_tokens_are_asked_about_on_either_event_loop(
+    issuer: FakeIssuer, make_settings: MakeSettings, make_token: MakeToken
+) -> None:
+    _, auth = application(make_settings())
+    assert (await auth.get_current_user(make_token())).email == "ada@example.com"
+    for jti, status in (("revoked", 403), ("broken", 503)):
+        with pytest.raises(HTTPException) as refused:
+            await auth.get_current_user(make_token(jti=jti))
+        assert refused.value.status_code == status
+    await auth.close()
