@@ -282,6 +282,10 @@ class TestProblems:
     def test_what_follows_from_a_wrong_setting_is_not_told_as_missing(self) -> None:
         assert set(problems(**{**MINIMAL, "ISSUER_URL": "ftp://id.example.com"})) == {"ISSUER_URL"}
 
+    def test_problems_come_in_the_order_of_the_reference(self) -> None:
+        told = list(problems(**{**MINIMAL, "DB_PORT": "x", "ENVIRONMENT": "prod", "SET_DOCS": "x", "TOKEN_MODE": "x"}))
+        assert told == ["ENVIRONMENT", "TOKEN_MODE", "DB_PORT", "SET_DOCS"]
+
     def test_a_number_out_of_its_range_is_told_with_the_range(self) -> None:
         told = problems(**MINIMAL, DB_PORT=0, DB_POOL_TIMEOUT=0, DRAIN_SECONDS=1e9)
         assert told["DB_PORT"] == "has to be at least 1. It is 0. "

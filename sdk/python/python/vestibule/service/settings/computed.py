@@ -36,17 +36,18 @@ GROUPS = (
 
 
 class ComputedFields(
-    NameFields,
-    IssuerFields,
-    KeyFields,
-    RevocationFields,
-    DatabaseFields,
-    BrowserFields,
-    DocumentationFields,
-    OperationFields,
-    ApiKeyFields,
-    RedisFields,
+    # Backwards, for fields of the last base come first.
     IssuerOnlyFields,
+    RedisFields,
+    ApiKeyFields,
+    OperationFields,
+    DocumentationFields,
+    BrowserFields,
+    DatabaseFields,
+    RevocationFields,
+    KeyFields,
+    IssuerFields,
+    NameFields,
 ):
     """All groups in one, and what follows from them. It reads nothing from anywhere."""
 

@@ -207,7 +207,7 @@ def _field_problems(cls: type[BaseSettings], error: ValidationError, values: Map
         else:
             within = f"(at {'.'.join(place[1:])}) " if len(place) > 1 else ""
             text = f"{within}{_sentence(line['type'], line['msg'], line.get('ctx', {}))}"
-            shown = _shown(values.get(name)) if info is not None and not is_secret(info) else ""
+            shown = _shown(values.get(name), text) if info is not None and not is_secret(info) else ""
             found[name] = fatal(name, text + shown)
     return list(found.values())
 
@@ -239,12 +239,12 @@ def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _shown(value: object) -> str:
-    """A value that was refused, when showing it helps and can do no harm."""
+def _shown(value: object, told: str) -> str:
+    """A value that was refused, when showing it helps, can do no harm and was not done."""
     if not isinstance(value, str | int | float | bool):
         return ""
     text = str(value)
-    harmless = text and len(text) <= _LONGEST_SHOWN and "@" not in text and text.isprintable()
+    harmless = text and len(text) <= _LONGEST_SHOWN and "@" not in text and text.isprintable() and text not in told
     return f" It is {value!r}." if harmless else ""
 
 
