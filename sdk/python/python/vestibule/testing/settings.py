@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
 from vestibule.service.settings import ServiceSettings
 from vestibule.testing.issuer import DEFAULT_AUDIENCE, DEFAULT_ISSUER
+
+
+class SettingsOfTests(ServiceSettings):
+    """Settings that are the same on every machine."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but the arguments."""
+        return (init_settings,)
 
 
 def settings(**overrides: Any) -> ServiceSettings:
@@ -15,7 +33,7 @@ def settings(**overrides: Any) -> ServiceSettings:
         overrides: What the test is about.
 
     Raises:
-        ValueError: The overrides make settings that cannot work.
+        ServiceSettingsError: The overrides make settings that cannot work.
     """
     values: dict[str, Any] = {
         "DOMAIN": "localhost",
@@ -34,4 +52,4 @@ def settings(**overrides: Any) -> ServiceSettings:
         "PRIVATE_API_SECRET": "Test_Private-Secret-0123456789-abcdef",
         **overrides,
     }
-    return ServiceSettings(_env_file=None, **values)
+    return SettingsOfTests(**values)
