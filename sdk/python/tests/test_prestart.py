@@ -345,11 +345,11 @@ class TestMigrating:
         assert main(["--migrate"]) == NOT_MIGRATED
         assert "pip install alembic" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("name", ["PostgreSQL", "MariaDB"])
+    @pytest.mark.parametrize("name", ["PostgreSQL", "MariaDB", "SQLite"])
     @pytest.mark.parametrize("awaited", [False, True], ids=["def", "async"])
     def test_one_instance_migrates_and_the_others_wait(self, name: str, awaited: bool) -> None:
-        variable = {"PostgreSQL": "VESTIBULE_TEST_POSTGRES", "MariaDB": "VESTIBULE_TEST_MARIADB"}[name]
-        url = os.environ.get(variable)
+        variable = {"PostgreSQL": "VESTIBULE_TEST_POSTGRES", "MariaDB": "VESTIBULE_TEST_MARIADB"}.get(name, "")
+        url = os.environ.get(variable) if variable else "sqlite:///items.db"
         if not url:
             pytest.skip(f"needs a {name} server: set {variable} to its URL")
         from vestibule.service.prestart.migrate import CannotMigrate, _alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,12 @@ from anyio.from_thread import start_blocking_portal
 from vestibule.service.engine import AsyncDbEngine
 from vestibule.service.prestart.find import AnyEngine
 from vestibule.service.prestart.wait import reason_of
+from vestibule.service.settings.database_url import MEMORY
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nobody starts many instances over one file
+    fcntl = None  # type: ignore[assignment]
 
 _POLL = 0.5
 _NAME = "vestibule-prestart"
@@ -27,7 +33,7 @@ class CannotMigrate(Exception):
 def migrate(engine: AnyEngine, config_file: Path, lock_timeout: float, tell: Callable[[str], None]) -> list[str]:
     """Runs ``alembic upgrade head``.
 
-    On PostgreSQL, MySQL and MariaDB a lock of the database keeps other instances waiting that start at the same time.
+    A lock keeps other instances waiting that start at the same time.
 
     Args:
         engine: The app's; it is asked for the lock only, alembic opens connections as the app's ``env.py`` says.
@@ -52,27 +58,28 @@ def migrate(engine: AnyEngine, config_file: Path, lock_timeout: float, tell: Cal
         message = f"there is no {config_file}. Name it: --alembic-config FILE"
         raise CannotMigrate(message)
     config = Config(str(config_file))
-    with _alone(engine, lock_timeout, tell):
-        try:
+    try:
+        with _alone(engine, lock_timeout, tell):
             command.upgrade(config, "head")
             return list(ScriptDirectory.from_config(config).get_heads())
-        except (Exception, SystemExit) as error:
-            message = f"{type(error).__name__}: {reason_of(error, engine.address.password)}"
-            raise CannotMigrate(message) from error
+    except CannotMigrate:
+        raise
+    except (Exception, SystemExit) as error:
+        message = f"{type(error).__name__}: {reason_of(error, engine.address.password)}"
+        raise CannotMigrate(message) from error
 
 
 @contextmanager
 def _alone(engine: AnyEngine, timeout: float, tell: Callable[[str], None]) -> Iterator[None]:
-    statements = _lock_statements(engine)
-    if statements is None:
-        yield
-        return
-    take, give_back = statements
-    with ExitStack() as stack:
-        execute = stack.enter_context(_connection(engine))
+    """Holds a lock that only one instance can hold.
+
+    Raises:
+        CannotMigrate: Another instance held it for too long.
+    """
+    with _file_lock(engine.address.database) if engine.address.kind == "Sqlite" else _database_lock(engine) as take:
         deadline = time.monotonic() + timeout
         told = False
-        while execute(take) not in (1, True):
+        while not take():
             if time.monotonic() >= deadline:
                 message = f"another instance has been migrating for more than {timeout:g} s"
                 raise CannotMigrate(message)
@@ -80,20 +87,44 @@ def _alone(engine: AnyEngine, timeout: float, tell: Callable[[str], None]) -> It
                 tell("another instance is migrating; waiting for it")
                 told = True
             time.sleep(_POLL)
-        try:
-            yield
-        finally:
-            execute(give_back)
+        yield
 
 
-def _lock_statements(engine: AnyEngine) -> tuple[str, str] | None:
+@contextmanager
+def _file_lock(database: str) -> Iterator[Callable[[], bool]]:
+    """For SQLite, an empty file beside the database's. Locks of the database itself would keep out alembic, too."""
+    if fcntl is None or database == MEMORY:
+        yield lambda: True
+        return
+    # Left where it is: a file that is removed while another instance waits for it is a lock for nobody.
+    with Path(f"{database}-migrating").open("ab") as file:
+
+        def take() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        yield take
+
+
+@contextmanager
+def _database_lock(engine: AnyEngine) -> Iterator[Callable[[], bool]]:
+    """For servers, a lock that belongs to a connection and ends with it."""
     if engine.address.kind == "Postgres":
-        return f"SELECT pg_try_advisory_lock({_NUMBER})", f"SELECT pg_advisory_unlock({_NUMBER})"
-    if engine.address.kind == "Sqlite":
-        return None
-    # MySQL's locks are the whole server's, and their names at most 64 characters long.
-    name = f"{_NAME}-{hashlib.sha256(engine.address.database.encode()).hexdigest()[:16]}"
-    return f"SELECT GET_LOCK('{name}', 0)", f"SELECT RELEASE_LOCK('{name}')"
+        take, give_back = f"SELECT pg_try_advisory_lock({_NUMBER})", f"SELECT pg_advisory_unlock({_NUMBER})"
+    else:
+        # MySQL's locks are the whole server's, and their names at most 64 characters long.
+        name = f"{_NAME}-{hashlib.sha256(engine.address.database.encode()).hexdigest()[:16]}"
+        take, give_back = f"SELECT GET_LOCK('{name}', 0)", f"SELECT RELEASE_LOCK('{name}')"
+    with _connection(engine) as execute:
+        try:
+            yield lambda: execute(take) in (1, True)
+        finally:
+            # It may have been cut off while a long migration ran; then the lock is gone as well.
+            with suppress(Exception):
+                execute(give_back)
 
 
 @contextmanager
@@ -116,8 +147,9 @@ def _connection(engine: AnyEngine) -> Iterator[Callable[[str], Any]]:
             return (await awaited.exec_driver_sql(statement)).scalar()
 
         async def close() -> None:
-            await awaited.close()
-            await engine.dispose()
+            with suppress(Exception):
+                await awaited.close()
+                await engine.dispose()
 
         awaited = portal.call(open_one)
         try:
