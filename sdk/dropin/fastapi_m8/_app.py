@@ -80,7 +80,7 @@ def create_app(
         lifecycle: What is started, closed and configured.
 
     Raises:
-        RuntimeError: `auth_sdk_m8` is of a version that doesn't fit.
+        RuntimeError: `auth_sdk_m8` is of a version that doesn't fit, or metrics are on and their extra is missing.
     """
     _assert_compat()
     lifecycle = lifecycle or AppLifecycle()
@@ -141,8 +141,10 @@ def _add_layers(app: FastAPI, settings: ConsumerServiceSettings) -> None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     add_security_headers_middleware(app, settings)
     if settings.METRICS_ENABLED:
-        from auth_sdk_m8.observability import metrics, middleware
-
+        try:
+            from auth_sdk_m8.observability import metrics, middleware
+        except ImportError as error:
+            raise RuntimeError("METRICS_ENABLED=true needs pip install 'vestibule-dropin[metrics]'") from error
         metrics.setup(enabled=True, groups_str=settings.METRICS_GROUPS, api_prefix=settings.API_PREFIX)
         app.add_middleware(middleware.MetricsMiddleware)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
+import auth_sdk_m8.observability
 from auth_sdk_m8.observability import metrics
 from fastapi_m8 import AppLifecycle, HealthCheckResult, HealthConfig, HealthStatus, create_app
 from fastapi_m8._health import run_check
@@ -200,3 +202,14 @@ def test_the_test_client_reaches_a_service_with_hosts_of_its_own(make_settings: 
     with TestClient(app) as http:
         assert http.get("/items/health/").json() == {"status": "ok"}
         assert http.get("/items/health/", headers={"Host": "evil.example.com"}).status_code == 400
+
+
+def test_metrics_without_their_extra_say_what_to_install(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("metrics", "middleware"):
+        monkeypatch.delitem(sys.modules, f"auth_sdk_m8.observability.{module}", raising=False)
+        monkeypatch.delattr(auth_sdk_m8.observability, module, raising=False)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(RuntimeError, match="vestibule-dropin\\[metrics\\]"):
+        application(make_settings(METRICS_ENABLED=True))

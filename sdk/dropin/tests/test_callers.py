@@ -19,6 +19,7 @@ from vestibule.service.routes import dependencies, served
 
 from auth_sdk_m8.schemas.base import RoleType
 from auth_sdk_m8.schemas.user import UserModel
+from fastapi_m8 import AuthDeps
 
 pytestmark = pytest.mark.anyio
 MakeToken = Callable[..., str]
@@ -313,3 +314,13 @@ async def test_tokens_are_asked_about_on_either_event_loop(
             await auth.get_current_user(make_token(jti=jti))
         assert refused.value.status_code == status
     await auth.close()
+
+
+async def test_dependencies_may_be_made_by_hand_from_the_first_five() -> None:
+    async def nobody() -> None:
+        raise HTTPException(401)
+
+    auth = AuthDeps(nobody, UserModel, nobody, nobody, None)  # type: ignore[arg-type]
+    await auth.close()
+    with pytest.raises(RuntimeError, match="build_auth_deps"):
+        auth.require_role(RoleType.ADMIN)

@@ -16,6 +16,7 @@ from vestibule._core import SigningKey
 
 from auth_sdk_m8.core.config import parse_cors
 from auth_sdk_m8.core.pem import assert_key_strength
+from fastapi_m8 import ConsumerServiceSettings
 
 
 def test_all_that_is_wrong_together_is_said_at_once(make_settings: MakeSettings) -> None:
@@ -71,3 +72,10 @@ def test_a_service_starts_by_a_file_that_beats_the_environment(tmp_path: Path, m
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "items\n"
+
+
+def test_a_service_may_say_where_its_file_is() -> None:
+    class Here(ConsumerServiceSettings):
+        ENV_FILE_DIR = Path(__file__).parent
+
+    assert Path(__file__).parent == Here.ENV_FILE_DIR

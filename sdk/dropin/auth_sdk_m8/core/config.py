@@ -146,6 +146,8 @@ class CommonSettings(BaseSettings):
     # A secret that breaks a rule is still one.
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
+    # For subclasses that look for their `.env` from where they stand.
+    ENV_FILE_DIR: ClassVar[Path] = Path(__file__).resolve().parent
     # Which settings are held against which rule; subclasses may say otherwise.
     required_fields: ClassVar[list[str]] = [
         "DOMAIN",
