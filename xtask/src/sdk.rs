@@ -15,7 +15,7 @@ use crate::{interop, python, system};
 const FOLDER: &str = "sdk/python";
 
 /// What a wheel is made of, beside the packages that `Cargo.lock` names.
-const WHEEL_SOURCES: [&str; 10] = [
+const WHEEL_SOURCES: [&str; 11] = [
     "Cargo.lock",
     "Cargo.toml",
     "crates/ids",
@@ -23,6 +23,7 @@ const WHEEL_SOURCES: [&str; 10] = [
     "crates/token",
     "sdk/client",
     "sdk/python/Cargo.toml",
+    "sdk/python/README.md",
     "sdk/python/pyproject.toml",
     "sdk/python/python",
     "sdk/python/src",

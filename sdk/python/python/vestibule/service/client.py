@@ -280,7 +280,8 @@ def _at_exit() -> None:
         client.close()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_at_exit)
 
 __all__ = [
