@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter
-from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from settings_help import MINIMAL, lonely
 
@@ -153,11 +152,13 @@ def test_fatal_findings_stop_the_start_all_at_once_and_warnings_are_logged(caplo
 
 
 @pytest.mark.parametrize("create", [create_app, create_async_app])
-def test_the_checks_run_when_an_app_starts(create: Any) -> None:
+@pytest.mark.anyio
+async def test_the_checks_run_when_an_app_starts(create: Any) -> None:
     settings = ServiceSettings(**{**PRODUCTION, "FRONTEND_HOST": "http://localhost:1"})
     app = create(settings, APIRouter())
-    with pytest.raises(ConfigurationError, match="FRONTEND_HOST"), TestClient(app):
-        pass
+    with pytest.raises(ConfigurationError, match="FRONTEND_HOST"):
+        async with app.router.lifespan_context(app):
+            pass
 
 
 def test_the_checks_run_quietly_over_sound_settings(caplog: pytest.LogCaptureFixture) -> None:
