@@ -333,6 +333,25 @@ class TestProblems:
         assert Items(**MINIMAL, PROJECT_NAME="items").PROJECT_NAME == "items"
         assert problems(Items, **MINIMAL) == {"Items": "the project needs a name. "}
 
+    def test_what_the_apps_own_validators_raise_otherwise_is_theirs(self) -> None:
+        class Items(ServiceSettings):
+            @model_validator(mode="after")
+            def reads(self) -> Self:
+                Path("absent").read_text()
+                return self
+
+        with pytest.raises(FileNotFoundError):
+            Items(**MINIMAL)
+
+    def test_a_validator_of_the_whole_app_cannot_show_a_secret_either(self) -> None:
+        class Items(ServiceSettings):
+            @model_validator(mode="after")
+            def tells(self) -> Self:
+                message = f"{self.PRIVATE_API_SECRET.get_secret_value() if self.PRIVATE_API_SECRET else ''} is no good"
+                raise ValueError(message)
+
+        assert problems(Items, **MINIMAL) == {"Items": "********** is no good. "}
+
     @pytest.mark.parametrize("name", sorted(ServiceSettings.model_fields))
     def test_every_setting_can_be_given_as_text(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever stands in the environment, the answer is settings or a list of problems."""

@@ -163,6 +163,7 @@ def test_a_url_with_a_password_is_refused_without_repeating_it() -> None:
         parse_url("https://me:secret@id.example.com/jwks")
     assert "secret" not in str(refused.value)
     assert parse_base_url("https://id.example.com/") == "https://id.example.com"
+    assert parse_base_url("HTTPS://ID.Example.com:443/Some/Path/") == "https://id.example.com/Some/Path"
 
 
 @given(st.text(string.ascii_letters + string.digits + "-._~/"))

@@ -299,6 +299,20 @@ def _empty_means_something(cls: type[BaseSettings], name: str | None) -> bool:
     return name is not None and (name == "METRICS_GROUPS" or _is_sequence(cls.model_fields[name]))
 
 
+def unreadable(files: Iterable[Path], encoding: str | None) -> list[Finding]:
+    """What keeps ``.env`` files that are there from being read."""
+    found: list[Finding] = []
+    for path in files:
+        try:
+            if path.exists() and not path.is_dir():
+                path.read_text(encoding or "utf-8")
+        except OSError as error:  # noqa: PERF203 -- one finding for each file
+            found.append(fatal(path.name, f"could not be read: {error.strerror}.", f"It is {path.absolute()}."))
+        except UnicodeDecodeError:
+            found.append(fatal(path.name, "could not be read: it is no UTF-8 text.", f"It is {path.absolute()}."))
+    return found
+
+
 def dotenv_paths(env_file: Any) -> list[Path]:
     """The ``.env`` files a class or a caller named."""
     if env_file is None:

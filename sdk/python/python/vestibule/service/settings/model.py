@@ -21,7 +21,15 @@ from typing_extensions import Self
 from vestibule.errors import ConfigurationError
 from vestibule.service.findings import Finding, as_list, fatal
 from vestibule.service.settings.computed import ComputedFields
-from vestibule.service.settings.loading import LOADED_KEY, Loaded, MergedSource, dotenv_paths, is_secret, issuer_secret
+from vestibule.service.settings.loading import (
+    LOADED_KEY,
+    Loaded,
+    MergedSource,
+    dotenv_paths,
+    is_secret,
+    issuer_secret,
+    unreadable,
+)
 from vestibule.service.settings.names import ISSUER_ONLY, nearest
 from vestibule.service.settings.rules import derive, problems
 
@@ -82,11 +90,16 @@ class ServiceSettings(ComputedFields, BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             # Validators of the app's own class, which run once everything else is right.
-            trouble = ServiceSettingsError(_title(type(self), 1, Loaded()), _field_problems(type(self), error, {}))
-        except (UnicodeDecodeError, OSError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            finding = fatal(".env", f"could not be read: {why}.")
-            trouble = ServiceSettingsError(_title(type(self), 1, Loaded()), [finding])
+            inputs = [line["input"] for line in error.errors(include_url=False)]
+            given = next((one for one in inputs if isinstance(one, dict)), {})
+            found = _scrubbed(_field_problems(type(self), error, {}), type(self), given)
+            trouble = ServiceSettingsError(_title(type(self), len(found), Loaded()), found)
+        except (UnicodeDecodeError, OSError):
+            env_file = values.get("_env_file", self.model_config.get("env_file"))
+            found = unreadable(dotenv_paths(env_file), self.model_config.get("env_file_encoding"))
+            if not found:
+                raise  # of the app's own validators
+            trouble = ServiceSettingsError(_title(type(self), len(found), Loaded()), found)
         else:
             return
         # Outside the handlers, so that no traceback shows the values that were refused.

@@ -221,7 +221,7 @@ def parse_url(value: object) -> object:
 
 
 def parse_base_url(value: object) -> object:
-    """A URL to which paths are added: :func:`parse_url` without query and final slash.
+    """A URL to which paths are added: :func:`parse_url` without query and final slash, its origin as browsers send it.
 
     Raises:
         ValueError: It is none.
@@ -229,10 +229,11 @@ def parse_base_url(value: object) -> object:
     text = parse_url(value)
     if not isinstance(text, str):
         return text
-    if _split_url(text).query:
+    parts = _split_url(text)
+    if parts.query:
         message = "holds a ? part; only scheme, host, port and path belong here"
         raise ValueError(message)
-    return text.rstrip("/")
+    return parse_origin(f"{parts.scheme}://{parts.netloc}") + parts.path.rstrip("/")
 
 
 def parse_path_prefix(value: object) -> object:
