@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,11 +16,6 @@ from vestibule.service.engine import AsyncDbEngine
 from vestibule.service.prestart.find import AnyEngine
 from vestibule.service.prestart.wait import reason_of
 from vestibule.service.settings.database_url import MEMORY
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where nobody starts many instances over one file
-    fcntl = None  # type: ignore[assignment]
 
 _POLL = 0.5
 _NAME = "vestibule-prestart"
@@ -93,9 +89,12 @@ def _alone(engine: AnyEngine, timeout: float, tell: Callable[[str], None]) -> It
 @contextmanager
 def _file_lock(database: str) -> Iterator[Callable[[], bool]]:
     """For SQLite, an empty file beside the database's. Locks of the database itself would keep out alembic, too."""
-    if fcntl is None or database == MEMORY:
+    if sys.platform == "win32" or database == MEMORY:
+        # Nobody starts many instances over one file there.
         yield lambda: True
         return
+    import fcntl
+
     # Left where it is: a file that is removed while another instance waits for it is a lock for nobody.
     with Path(f"{database}-migrating").open("ab") as file:
 
