@@ -218,6 +218,10 @@ class TestNames:
         dotenv("ALOWED_HOSTS=a.example.com")
         assert "Did you mean ALLOWED_HOSTS?" in problems(**MINIMAL)["ALOWED_HOSTS"]
 
+    def test_a_slip_in_the_name_of_a_secrets_file_is_one_too(self) -> None:
+        dotenv("EVENT_SIGNIN_KEY_FILE=/run/secrets/key")
+        assert "Did you mean EVENT_SIGNING_KEY_FILE?" in problems(**MINIMAL)["EVENT_SIGNIN_KEY_FILE"]
+
     def test_a_slip_in_the_environment_is_told_but_refuses_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ALOWED_HOSTS", "a.example.com")
         assert "Did you mean ALLOWED_HOSTS?" in warnings(ServiceSettings(**MINIMAL))["ALOWED_HOSTS"]

@@ -251,6 +251,8 @@ class MergedSource(EnvSettingsSource):
         if name in ISSUER_ONLY:
             return issuer_secret(variable) if ISSUER_ONLY[name] else None
         slip = slip_for(variable, known, given)
+        if slip is None and name != variable and (of_secret := slip_for(name, known, given)):
+            slip = f"{of_secret}_FILE"
         if not in_file:
             # The environment is everybody's; only what is all but certain is told there, and never refused.
             return warning(variable, f"is no setting. Did you mean {slip}?") if slip else None
