@@ -43,12 +43,6 @@ def auth(issuer: NetworkIssuer) -> Iterator[AuthDeps]:
     auth.client.close()
 
 
-def threads() -> list[str]:
-    """The names of this process's threads, as the system knows them."""
-    tasks = Path("/proc/self/task")
-    return [(task / "comm").read_text().strip() for task in tasks.iterdir()]
-
-
 def in_child(work: Any) -> int:
     """The exit code of a forked child that does `work`; it is killed when it hangs."""
     child = os.fork()
@@ -67,15 +61,6 @@ def in_child(work: Any) -> int:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     raise TimeoutError("the child hung")
-
-
-def test_building_guards_starts_no_thread(auth: AuthDeps, issuer: NetworkIssuer) -> None:
-    # Other tests may have left one.
-    before = threads().count("vestibule-feed")
-    auth.client.client.check_blocking(issuer.token())
-    assert threads().count("vestibule-feed") == before + 1
-    auth.client.close()
-    assert threads().count("vestibule-feed") == before
 
 
 def test_two_sets_of_guards_of_one_configuration_share_a_client(auth: AuthDeps, issuer: NetworkIssuer) -> None:
@@ -266,6 +251,25 @@ def ask():
     except Exception:
         pass
 """
+
+
+def test_one_thread_is_started_by_the_first_question_and_ends_with_the_client(issuer: NetworkIssuer) -> None:
+    program = """
+    from pathlib import Path
+    def threads():
+        tasks = Path("/proc/self/task").iterdir()
+        return [(task / "comm").read_text().strip() for task in tasks].count("vestibule-feed")
+    print(threads())
+    client.check_blocking(token)
+    asyncio.run(auth.client.check(token.encode(), None))
+    print(threads())
+    auth.client.close()
+    print(threads())
+    auth.client.client.check_blocking(token)
+    print(threads())
+    """
+    ended = run(PRELUDE + textwrap.dedent(program), issuer)
+    assert (ended.stdout.split(), ended.stderr) == (["0", "1", "0", "1"], "")
 
 
 @pytest.mark.parametrize(
