@@ -214,6 +214,31 @@ def test_tokens(fake_issuer: FakeIssuer) -> None:
     assert {200, 401, 403, 503} <= set(statuses)
 
 
+def odd_claims() -> dict[str, dict[str, Any]]:
+    """Claims as no issuer of this generation writes them."""
+    now = int(time.time())
+    times = (now + 300.5, now - 5.5, str(now + 300), str(now - 5), "x", True, False, [], {}, None, 1e30, -1, 0)
+    account = "550e8400-e29b-41d4-a716-446655440000"
+    values = ("", 5, None, [], ["x"], {}, True, "yes", "no", 1, 0, 2, 1.0, "  ", account.upper(), f"urn:uuid:{account}")
+    names = ("sub", "jti", "type", "iss", "aud", "email", "role", "full_name", "avatar", "is_active", "is_superuser")
+    addresses = ("Ada <ada@example.com>", " ada@example.com ", "ADA@EXAMPLE.COM", "ada@bücher.example", "a@b", "a@b.c")
+    odd = {f"{name} {value!r}": {name: value} for name in ("exp", "iat", "nbf") for value in times}
+    odd |= {f"{name} {value!r}": {name: value} for name in names for value in values}
+    return odd | {address: {"email": address} for address in addresses}
+
+
+def test_odd_tokens_are_answered_alike_or_refused(fake_issuer: FakeIssuer) -> None:
+    odd = odd_claims()
+    requests = [get("/items/me", fake_issuer.key.sign(claims(**changes))) for changes in odd.values()]
+    [theirs], [ours] = both(situation(dotenv(fake_issuer, TOKEN_MODE="stateless"), *requests))
+    differ = {name for name, one, another in zip(odd, theirs, ours, strict=True) if one != another}
+    for name, answer in zip(odd, ours, strict=True):
+        if name in differ:
+            assert (answer[0], answer[2]) == (403, '{"detail":"Could not validate credentials."}'), name
+    # Times that are no numbers (RFC 7519 §2), subjects that are no accounts, and a name before the address.
+    assert {name.split()[0] for name in differ} == {"exp", "iat", "nbf", "sub", "Ada"}
+
+
 def test_documentation_hosts_headers_and_cors(fake_issuer: FakeIssuer) -> None:
     paths = (
         "/items/openapi.json",
