@@ -132,25 +132,28 @@ def test_the_feed_is_enough(issuer: Issuer, service: Service) -> None:
     assert service.metric("introspections_total") == before
 
 
+@pytest.mark.parametrize("policy", ["introspect", "fail_closed", "fail_open"])
 def test_a_token_that_ended_before_the_service_started_is_refused_after_it(
-    issuer: Issuer, start_service: StartService
+    issuer: Issuer, start_service: StartService, policy: str
 ) -> None:
     ended, good = issuer.sign_in(), issuer.sign_in()
     issuer.logout(ended)
-    service = start_service(issuer)
+    # As soon as it lives, whether it says that it is ready or not.
+    service = start_service(issuer, ready=False, STALE_FEED_POLICY=policy)
     assert service.status(ended) == 401
     assert service.status(good) == 200
 
 
+@pytest.mark.parametrize("policy", ["introspect", "fail_closed", "fail_open"])
 def test_a_token_that_ended_while_the_service_was_down_is_refused_at_the_first_request(
-    issuer: Issuer, start_service: StartService
+    issuer: Issuer, start_service: StartService, policy: str
 ) -> None:
-    service = start_service(issuer)
+    service = start_service(issuer, STALE_FEED_POLICY=policy)
     held, other = issuer.sign_in(), issuer.sign_in()
     assert service.status(held) == 200
     service.stop()
     issuer.logout(held)
-    service.start()
+    service.start(ready=False)
     assert service.status(held) == 401
     assert service.status(other) == 200
 
