@@ -81,9 +81,8 @@ pub(crate) fn rsa_numbers(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 pub(crate) fn spki(material: &Material) -> Option<Vec<u8>> {
     match material {
         Material::Rsa { n, e } => {
-            let numbers = [integer(n), integer(e)].concat();
             // A bit string says first how many bits of its last byte are unused.
-            let key = [vec![0], written(0x30, &numbers)].concat();
+            let key = [vec![0], rsa_der(n, e)].concat();
             Some(written(
                 0x30,
                 &[&RSA_ALGORITHM, &*written(0x03, &key)].concat(),
@@ -92,6 +91,11 @@ pub(crate) fn spki(material: &Material) -> Option<Vec<u8>> {
         Material::P256 { x, y } => Some([&P256_SPKI, &[4][..], x, y].concat()),
         Material::Secret => None,
     }
+}
+
+/// The DER `RSAPublicKey` (RFC 8017 appendix A.1.1) of modulus and exponent.
+pub(crate) fn rsa_der(n: &[u8], e: &[u8]) -> Vec<u8> {
+    written(0x30, &[integer(n), integer(e)].concat())
 }
 
 /// The DER `AlgorithmIdentifier` of `rsaEncryption` (RFC 3279 §2.3.1).

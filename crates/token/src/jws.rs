@@ -69,8 +69,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) signed: &'a str,
     /// The header as it was sent.
     pub(crate) header_text: &'a str,
-    /// The signature as it was sent.
-    pub(crate) signature_text: &'a str,
     /// The payload's bytes.
     pub(crate) payload: Vec<u8>,
     /// The signature's bytes.
@@ -114,7 +112,6 @@ pub(crate) fn split(token: &str) -> Result<Parts<'_>, JwsError> {
     Ok(Parts {
         signed,
         header_text,
-        signature_text,
         payload: decode(payload_text)?,
         signature: decode(signature_text)?,
     })

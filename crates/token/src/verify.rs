@@ -101,7 +101,7 @@ pub fn verify_payload(
     if candidates.peek().is_none() {
         return Err(VerifyError::UnknownKey);
     }
-    if !candidates.any(|key| key.verify_signature(parts.signature_text, parts.signed.as_bytes())) {
+    if !candidates.any(|key| key.verify_bytes(&parts.signature, parts.signed.as_bytes())) {
         return Err(VerifyError::Signature);
     }
     Ok(parts.payload)
