@@ -78,6 +78,12 @@ fn cache(script: &Script) -> KeyCache {
     )
 }
 
+/// Waits until a set was fetched that is newer than now.
+async fn fetched(cache: &KeyCache) {
+    let mut waiting = cache.waiting().expect("not fixed");
+    waiting.next().await.expect("up");
+}
+
 fn kids(keys: &KeySet) -> Vec<Option<&str>> {
     keys.keys().iter().map(token::VerifyingKey::kid).collect()
 }
@@ -183,19 +189,9 @@ async fn keys_that_are_gone_from_the_set_are_dropped() {
     let (leaked, new) = (key(), key());
     let script = Script::new([Ok(both(&leaked, &new)), Ok(new.clone())]);
     let cache = cache(&script);
-    cache
-        .waiting()
-        .expect("not fixed")
-        .next()
-        .await
-        .expect("up");
+    fetched(&cache).await;
     let version = cache.version();
-    cache
-        .waiting()
-        .expect("not fixed")
-        .next()
-        .await
-        .expect("up");
+    fetched(&cache).await;
     assert_eq!(kids(&cache.keys()), kids(&new));
     assert_ne!(
         cache.version(),
@@ -235,19 +231,9 @@ async fn a_lifetime_without_end_is_none() {
 async fn the_same_keys_again_change_nothing() {
     let script = Script::new([Ok(key())]);
     let cache = cache(&script);
-    cache
-        .waiting()
-        .expect("not fixed")
-        .next()
-        .await
-        .expect("up");
+    fetched(&cache).await;
     let (version, keys) = (cache.version(), cache.keys());
-    cache
-        .waiting()
-        .expect("not fixed")
-        .next()
-        .await
-        .expect("up");
+    fetched(&cache).await;
     assert_eq!(cache.version(), version);
     assert!(Arc::ptr_eq(&keys, &cache.keys()));
 }
@@ -312,12 +298,7 @@ async fn moving_the_clock_makes_keys_old() {
     let script = Script::new([Ok(key())]);
     let clock = Clock::system();
     let cache = KeyCache::following(script.clone(), LIFETIME, clock.clone(), &Handle::current());
-    cache
-        .waiting()
-        .expect("not fixed")
-        .next()
-        .await
-        .expect("up");
+    fetched(&cache).await;
     clock.advance(LIFETIME);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(script.calls(), 2);
